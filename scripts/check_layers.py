@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+"""Holds the #include lines of src/ against scripts/layers.txt: a folder includes itself and what its line names.
+
+Also: OpenMP pragmas stand in base/threads.c alone, and the library neither prints nor ends the process.
+"""
+import pathlib
+import re
+import sys
+
+root = pathlib.Path(__file__).resolve().parent.parent
+allowed = {}
+for line in (root / "scripts/layers.txt").read_text().splitlines():
+    if line.strip() and not line.startswith("#"):
+        folder, _, may = line.partition(":")
+        allowed[folder.strip()] = set(may.split()) | {folder.strip()}
+
+FORBIDDEN = re.compile(r"(?<![\w.>])(?:exit|_exit|abort|printf|puts|perror|vprintf)\s*\(|fprintf\s*\(\s*std(?:out|err)")
+problems = []
+for path in sorted((root / "src").rglob("*.[ch]")):
+    parts = path.relative_to(root / "src").parts
+    folder = parts[0]
+    if folder not in allowed:
+        problems.append(f"{path.relative_to(root)}: folder {folder} is not in scripts/layers.txt")
+        continue
+    in_comment = False
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        where = f"{path.relative_to(root)}:{number}"
+        match = re.match(r'\s*#\s*include\s+["<]((?:[a-z0-9_]+)/[^">]+)[">]', line)
+        if match:
+            target = match.group(1).split("/")[0]
+            if target in allowed and target not in allowed[folder]:
+                problems.append(f"{where}: {folder}/ may not include {match.group(1)}")
+            if target == "diopter" and folder not in ("api", "cli"):
+                problems.append(f"{where}: only api/ and cli/ include the public headers")
+        if re.match(r"\s*#\s*pragma\s+omp", line) and parts != ("base", "threads.c"):
+            problems.append(f"{where}: OpenMP pragmas belong in base/threads.c")
+        code = re.sub(r'"(?:\\.|[^"\\])*"', '""', line).split("//")[0]
+        if "/*" in code:
+            code = code.split("/*")[0]
+            in_comment = "*/" not in line
+        elif in_comment:
+            in_comment = "*/" not in line
+            continue
+        if folder != "cli" and FORBIDDEN.search(code):
+            problems.append(f"{where}: the library does not print or end the process")
+for problem in problems:
+    print(problem)
+print(f"{len(problems)} problems" if problems else "layers hold")
+sys.exit(bool(problems))

@@ -1,0 +1,36 @@
+/* Random numbers as a function of what they are for, never of the order of calls.
+ *
+ * Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): the key is the
+ * seed, the counter is (purpose, epoch, index, draw). */
+#ifndef DIO_BASE_RNG_H
+#define DIO_BASE_RNG_H
+
+#include <stdint.h>
+
+enum dio_rng_purpose {
+    DIO_RNG_INIT = 1,    /* new parameters; index = hash of the parameter's name */
+    DIO_RNG_SHUFFLE,     /* order of an epoch */
+    DIO_RNG_SPLIT,       /* which pictures go to validation */
+    DIO_RNG_AUGMENT,     /* one picture's view; epoch = view or epoch */
+    DIO_RNG_DROPOUT,
+    DIO_RNG_BOOTSTRAP,
+    DIO_RNG_TEST
+};
+
+struct dio_rng {
+    uint64_t seed;
+    uint32_t purpose;
+    uint32_t epoch;
+    uint64_t index;
+    uint32_t draw;       /* advances by one a call */
+    uint32_t block[4], left;
+};
+
+struct dio_rng dio_rng_make(uint64_t seed, enum dio_rng_purpose purpose, uint32_t epoch, uint64_t index);
+uint32_t dio_rng_u32(struct dio_rng *rng);
+uint64_t dio_rng_below(struct dio_rng *rng, uint64_t bound);    /* uniform in 0..bound-1 without bias; bound 0 gives 0 */
+double dio_rng_uniform(struct dio_rng *rng);                    /* [0, 1), 53 bits */
+double dio_rng_normal(struct dio_rng *rng);                     /* N(0, 1), Box-Muller */
+void dio_rng_shuffle(struct dio_rng *rng, uint32_t *order, uint64_t count); /* Fisher-Yates in place */
+
+#endif

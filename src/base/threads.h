@@ -1,0 +1,35 @@
+/* The thread team.  threads.c holds the only OpenMP pragmas of the project.
+ *
+ * Work is cut by shape into pieces, never by the number of threads; pieces are handed out by a counter, so a thread that
+ * the system takes away delays only its piece.  Phases run one after another inside one parallel region, with a barrier
+ * that spins for some microseconds and then sleeps. */
+#ifndef DIO_BASE_THREADS_H
+#define DIO_BASE_THREADS_H
+
+#include "base/context.h"
+
+/* `thread` is 0..threads-1, for scratch memory only: results must not depend on it. */
+typedef void dio_piece_fn(void *arg, int64_t piece, int thread);
+
+struct dio_phase {
+    dio_piece_fn *run;
+    void *arg;
+    int64_t pieces;
+};
+
+/* threads 0: what affinity mask and cgroup quota allow.  Fewer than asked for, with a warning, when some cannot start. */
+dio_status dio_team_start(struct dio_ctx *ctx, int threads, struct dio_team **team);
+void dio_team_stop(struct dio_ctx *ctx, struct dio_team *team);
+int dio_team_size(const struct dio_team *team); /* NULL: 1 */
+
+/* Runs all pieces of all phases; a NULL team runs them here, in order.  Not reentrant from inside a piece: a call made
+ * there runs on the calling thread. */
+void dio_team_run(struct dio_team *team, const struct dio_phase *phases, size_t count);
+
+static inline void dio_team_for(struct dio_team *team, int64_t pieces, dio_piece_fn *run, void *arg)
+{
+    struct dio_phase phase = {run, arg, pieces};
+    dio_team_run(team, &phase, 1);
+}
+
+#endif
