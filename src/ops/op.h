@@ -1,0 +1,173 @@
+/* An operator, once: what its shapes are, what it computes forward and backward, what memory that takes.
+ *
+ * ops/<op>.c ends in `const struct dio_op dio_op_<op>`; ops/list.def names it; nothing else knows it.  `infer` and
+ * `prepare` are the only places that refuse.  The functions of the phases cannot fail: they allocate nothing, return
+ * nothing, run on one thread, and see only their dio_step.
+ *
+ * Activations are f32, channels last: [N, H, W, C] or [N, D].  Parameters keep PyTorch's order: conv weights are
+ * [K, C/groups, R, S], linear weights [out, in].  Shape letters: N images, H W height and width, C input channels,
+ * K output channels, R S kernel, T tokens, D width. */
+#ifndef DIO_OPS_OP_H
+#define DIO_OPS_OP_H
+
+#include "base/context.h"
+#include "kernels/kernels.h"
+#include "tensor/tensor.h"
+
+enum {
+    DIO_OP_MAX_INPUTS = 8,  /* concat takes the most */
+    DIO_OP_MAX_OUTPUTS = 2,
+    DIO_OP_MAX_PARAMS = 6,
+    DIO_OP_MAX_PHASES = 6
+};
+
+/* Type of a value in a graph.  shape.dims[0] is the batch; it is 0 in a graph and a number in a plan. */
+struct dio_value_type {
+    enum dio_dtype dtype;
+    struct dio_shape shape;
+};
+
+/* ---- attributes: an op's own struct, described so that text (test cases, stored graphs, builders) can fill it ---- */
+
+enum dio_attr_type {
+    DIO_ATTR_INT,   /* int64_t */
+    DIO_ATTR_INTS,  /* int64_t[count]; one number in the text stands for all of them */
+    DIO_ATTR_FLOAT, /* double */
+    DIO_ATTR_BOOL,  /* bool; text 0 or 1 */
+    DIO_ATTR_ENUM   /* int; text is one of `names` */
+};
+
+struct dio_attr_def {
+    const char *name; /* NULL ends the table */
+    enum dio_attr_type type;
+    size_t offset;
+    int count;              /* INTS */
+    double initial;         /* default; NAN: has to be given */
+    double min, max;        /* inclusive */
+    const char *const *names; /* ENUM, NULL-terminated */
+    const char *onnx;       /* the attribute's ONNX name, or NULL */
+};
+
+/* ---- parameters ---- */
+
+enum dio_param_role {
+    DIO_PARAM_TRAINED,   /* weight, bias: gets a gradient when it is trainable */
+    DIO_PARAM_STATISTIC, /* running_mean, running_var: moved by forward in training mode */
+    DIO_PARAM_COUNTER    /* num_batches_tracked: kept, never computed with (one i64) */
+};
+
+enum dio_param_init { DIO_INIT_ZERO, DIO_INIT_ONE, DIO_INIT_KAIMING_NORMAL_OUT, DIO_INIT_LINEAR_UNIFORM };
+
+struct dio_param_def {
+    const char *name; /* "weight"; the graph's parameter is called NODE.weight */
+    enum dio_param_role role;
+    enum dio_param_init init; /* from scratch; fan taken from the shape; LINEAR_UNIFORM: U(+-1/sqrt(fan_in)), fan_in below */
+    int64_t fan_in;
+    struct dio_shape shape;
+};
+
+/* ---- infer ---- */
+
+struct dio_op_shapes {
+    /* given */
+    const void *attrs;
+    int n_inputs;
+    struct dio_value_type inputs[DIO_OP_MAX_INPUTS];
+    /* answered */
+    int n_outputs, n_params;
+    struct dio_value_type outputs[DIO_OP_MAX_OUTPUTS];
+    struct dio_param_def params[DIO_OP_MAX_PARAMS];
+    int64_t macs; /* multiply-adds of convolutions and products, one image */
+};
+
+/* ---- a step: an op at fixed shapes inside a plan ---- */
+
+struct dio_step;
+/* `scratch`: step->scratch_bytes bytes, 64-byte aligned, this thread's own, contents undefined (tests poison it). */
+typedef void dio_op_fn(const struct dio_step *step, int64_t piece, void *scratch);
+/* How many pieces for step->n images.  Depends on shapes and n alone, never on the number of threads. */
+typedef int64_t dio_pieces_fn(const struct dio_step *step);
+
+struct dio_op_phase {
+    dio_op_fn *run;
+    dio_pieces_fn *pieces;
+};
+
+enum dio_mode {
+    DIO_MODE_INFER, /* statistics are constants, dropout is off; weights are packed once */
+    DIO_MODE_TRAIN  /* backward will be run; weights may change between runs (the plan calls `pack` again) */
+};
+
+struct dio_step {
+    const struct dio_op *op;
+    const void *attrs;
+    const struct dio_kernels *kernels;
+    enum dio_mode mode;
+    bool train_stats;   /* this batch norm uses and moves batch statistics; this dropout drops */
+    int n_inputs, n_outputs, n_params;
+    struct dio_value_type in[DIO_OP_MAX_INPUTS], out[DIO_OP_MAX_OUTPUTS]; /* dims[0]: largest batch */
+    struct dio_shape param_shape[DIO_OP_MAX_PARAMS];
+
+    /* Answered by prepare.  Sizes in bytes for the largest batch. */
+    size_t packed_bytes;   /* weights in the kernel's own layout, written by `pack`, read by forward */
+    size_t saved_bytes;    /* written by forward, read by backward */
+    size_t shared_bytes;   /* lives through the phases of one forward or one backward */
+    size_t scratch_bytes;  /* per thread */
+    bool reads_x, reads_y; /* backward reads the inputs / the outputs of forward, so the plan keeps them */
+    bool in_place;         /* output 0 may lie over input 0 */
+    int n_forward, n_backward, n_pack;
+    struct dio_op_phase forward[DIO_OP_MAX_PHASES], backward[DIO_OP_MAX_PHASES], pack[2];
+    const void *plan_data; /* what prepare computed for the run (geometry); allocated with dio_step_data, freed by the plan */
+
+    /* Bound by the plan before a run. */
+    int64_t n;                                /* images in this run, at most in[0].shape.dims[0] */
+    uint64_t seed, step_index;                /* for dropout */
+    const void *x[DIO_OP_MAX_INPUTS];
+    void *y[DIO_OP_MAX_OUTPUTS];
+    void *param[DIO_OP_MAX_PARAMS];           /* written only: statistics, under train_stats */
+    void *packed, *saved, *shared;
+    const float *dy[DIO_OP_MAX_OUTPUTS];
+    float *dx[DIO_OP_MAX_INPUTS];             /* NULL: not wanted */
+    bool add_dx[DIO_OP_MAX_INPUTS];           /* add to what is there instead of writing */
+    float *dparam[DIO_OP_MAX_PARAMS];         /* NULL: frozen, costs nothing */
+    bool add_dparam[DIO_OP_MAX_PARAMS];
+};
+
+/* What prepare is told about backward, so that it books only what is needed. */
+struct dio_step_wants {
+    bool dx[DIO_OP_MAX_INPUTS], dparam[DIO_OP_MAX_PARAMS];
+};
+
+struct dio_op {
+    const char *name;               /* "conv" */
+    const char *onnx;               /* "Conv", or NULL */
+    size_t attrs_size;
+    const struct dio_attr_def *attrs;
+    int min_inputs, max_inputs;
+    bool no_grad;                   /* an op without backward says so; the registry test wants one or the other */
+    /* The place names the node.  Refuses with text; fills shapes->outputs, params, macs. */
+    dio_status (*infer)(struct dio_ctx *ctx, const struct dio_place *place, struct dio_op_shapes *shapes);
+    /* Fills the "answered by prepare" part of a step whose first part is set. */
+    dio_status (*prepare)(struct dio_ctx *ctx, struct dio_step *step, const struct dio_step_wants *wants);
+    /* Test cases: each line "in=2x7x9x16[,...] ATTRIBUTES [# remark]"; odd and degenerate sizes among them. */
+    const char *const *cases;       /* NULL-terminated */
+};
+
+/* 0 is returned for a failed allocation (already recorded); the memory is zeroed and freed with the plan. */
+void *dio_step_data(struct dio_ctx *ctx, struct dio_step *step, size_t size);
+
+/* ---- registry ---- */
+
+extern const struct dio_op *const dio_ops[]; /* NULL-terminated */
+const struct dio_op *dio_op_find(const char *name);
+
+/* ---- attributes as text: "kernel=3 stride=2,1 padding=1 groups=32" ---- */
+
+/* Defaults, then the text over them; `attrs` has op->attrs_size bytes.  The place names the node. */
+dio_status dio_attrs_parse(struct dio_ctx *ctx, const struct dio_op *op, const struct dio_place *place,
+                           const char *text, void *attrs);
+struct dio_str;
+/* Only what differs from the defaults, in table order. */
+void dio_attrs_print(const struct dio_op *op, const void *attrs, struct dio_str *out);
+
+#endif
