@@ -21,7 +21,8 @@ enum {
     DIO_OP_MAX_PHASES = 6
 };
 
-/* Type of a value in a graph.  shape.dims[0] is the batch; it is 0 in a graph and a number in a plan. */
+/* Type of a value in a graph.  shape.dims[0] is the batch; it is 0 in a graph and a number in a plan.  A value of rank 0
+ * (a loss) is one number whatever the batch. */
 struct dio_value_type {
     enum dio_dtype dtype;
     struct dio_shape shape;
@@ -53,7 +54,8 @@ struct dio_attr_def {
 enum dio_param_role {
     DIO_PARAM_TRAINED,   /* weight, bias: gets a gradient when it is trainable */
     DIO_PARAM_STATISTIC, /* running_mean, running_var: moved by forward in training mode */
-    DIO_PARAM_COUNTER    /* num_batches_tracked: kept, never computed with (one i64) */
+    DIO_PARAM_COUNTER,   /* num_batches_tracked: counts training steps (one i64); data may be NULL */
+    DIO_PARAM_CONSTANT   /* given from outside and never trained: class weights of a loss */
 };
 
 enum dio_param_init { DIO_INIT_ZERO, DIO_INIT_ONE, DIO_INIT_KAIMING_NORMAL_OUT, DIO_INIT_LINEAR_UNIFORM };
@@ -114,7 +116,10 @@ struct dio_step {
     size_t shared_bytes;   /* lives through the phases of one forward or one backward */
     size_t scratch_bytes;  /* per thread */
     bool reads_x, reads_y; /* backward reads the inputs / the outputs of forward, so the plan keeps them */
-    bool in_place;         /* output 0 may lie over input 0 */
+    bool in_place;         /* output 0 may lie over input `in_place_input` */
+    int in_place_input;
+    /* Forward and backward read this parameter from `packed` alone (so an inference plan keeps no copy of it). */
+    bool packs_param[DIO_OP_MAX_PARAMS];
     int n_forward, n_backward, n_pack;
     struct dio_op_phase forward[DIO_OP_MAX_PHASES], backward[DIO_OP_MAX_PHASES], pack[2];
     const void *plan_data; /* what prepare computed for the run (geometry); allocated with dio_step_data, freed by the plan */
@@ -138,6 +143,14 @@ struct dio_step_wants {
     bool dx[DIO_OP_MAX_INPUTS], dparam[DIO_OP_MAX_PARAMS];
 };
 
+/* What the passes of an inference graph may put into an op: y = activation(op(x) * scale + bias + residual). */
+enum {
+    DIO_FUSE_SCALE = 1 << 0,      /* params[0] is the weight, its first axis the output channels, and a bool attribute
+                                     `bias` adds params[1]: a batch norm behind the op folds into the two */
+    DIO_FUSE_ADD = 1 << 1,        /* takes one more input (max_inputs says so), of the output's shape, added before the activation */
+    DIO_FUSE_ACTIVATION = 1 << 2  /* has an enum attribute `activation` ("none" first, then kinds of the op activation) */
+};
+
 struct dio_op {
     const char *name;               /* "conv" */
     const char *onnx;               /* "Conv", or NULL */
@@ -145,6 +158,9 @@ struct dio_op {
     const struct dio_attr_def *attrs;
     int min_inputs, max_inputs;
     bool no_grad;                   /* an op without backward says so; the registry test wants one or the other */
+    unsigned fuses;                 /* DIO_FUSE_* */
+    /* Does something in training that no parameter's flag tells (dropout)?  NULL: never.  Ends a frozen prefix. */
+    bool (*only_in_training)(const void *attrs);
     /* The place names the node.  Refuses with text; fills shapes->outputs, params, macs. */
     dio_status (*infer)(struct dio_ctx *ctx, const struct dio_place *place, struct dio_op_shapes *shapes);
     /* Fills the "answered by prepare" part of a step whose first part is set. */
