@@ -1,0 +1,21 @@
+/* Slots of element-wise work, sums and windows.
+ *
+ * One plain-C source, portable/elementwise.inc, is compiled for each instruction set by <isa>/elementwise.c: compilers
+ * vectorise it.  Nothing in it may depend on the width of vectors: sums run over a fixed number of lanes, and no a*b+c is
+ * contracted (the project is compiled with -ffp-contract=off), so that every instruction set gives the same bits.
+ * A new slot: its type here, a line in elementwise.def, the function and a line of DIO_FILL_ELEMENTWISE in the .inc. */
+#ifndef DIO_KERNELS_ELEMENTWISE_H
+#define DIO_KERNELS_ELEMENTWISE_H
+
+#include "kernels/gemm.h"
+
+/* dx[i] = dy[i] where the activation passed y[i] on, else 0 (a NaN in y passes); dx may be dy. */
+typedef void dio_act_backward_fn(enum dio_act act, const float *y, const float *dy, float *dx, int64_t n);
+
+/* y[i] += x[i] */
+typedef void dio_add_to_fn(const float *x, float *y, int64_t n);
+
+/* sums[c] += sum over rows i of x[i * stride + c], c < columns; rows in chunks of 64 whose sums are added in order. */
+typedef void dio_column_sums_fn(const float *x, int64_t rows, int64_t stride, int64_t columns, float *sums);
+
+#endif
