@@ -1,0 +1,73 @@
+/* A model from what a person names: a weights file, a run folder, a Hugging Face folder, or arch:TAG. */
+#ifndef DIO_FORMAT_LOAD_H
+#define DIO_FORMAT_LOAD_H
+
+#include "arch/resolve.h"
+#include "format/format.h"
+
+/* What options say about the preprocessing; zero and NULL: nothing. */
+struct dio_recipe_override {
+    int32_t image_size;         /* --image-size: input and resize in proportion */
+    int32_t resize, crop;       /* --resize, --crop; resize 0 and has_resize: not resized */
+    bool has_resize;
+    const char *fit;            /* --fit crop|pad|squash */
+    const char *interpolation;
+    const double *mean, *std;
+    int mean_count, std_count;  /* 1 (for all channels) or as many as channels */
+    int pillow;                 /* 12 or 13 */
+    int exif;                   /* 1 apply, 2 ignore */
+};
+
+struct dio_load_options {
+    struct dio_read_options read;
+    const char *arch;           /* --arch TAG */
+    double bn_eps;              /* --bn-eps; 0: not given */
+    const char *padding;        /* --padding same|torch; NULL: not given */
+    int64_t stem_padding;       /* --stem-padding; -1: not given */
+    const char *classes_file;   /* --classes FILE: one name a line */
+    struct dio_recipe_override recipe;
+    uint64_t seed;              /* weights of arch:TAG */
+};
+struct dio_load_options dio_load_options_default(void);
+
+/* A remark or warning that waits until work starts, so that a refusal is one line. */
+struct dio_load_message {
+    enum dio_level level;
+    const char *code;
+    char *text;
+};
+
+struct dio_loaded {
+    struct dio_model *model;    /* NULL: a sound file of an unknown architecture; `unknown` says what is missing */
+    char *unknown;
+    char *weights_path;         /* the file that was read (in a folder: that in it); NULL for arch:TAG */
+    struct dio_weights weights; /* as the file has them; for info, and freed by dio_loaded_free */
+    bool has_weights;
+    bool scratch;               /* arch:TAG */
+    bool is_run;                /* a folder that diopter train wrote */
+    bool assumed_recipe;        /* the preprocessing is the variant's default, said by nobody */
+    uint64_t nonfinite_tensors; /* tensors with NaN or infinite values (row S18) */
+    struct dio_load_message *messages;
+    size_t n_messages, messages_capacity;
+};
+
+/* Missing tensors and wrong shapes are refused together (row J8); unused tensors and values that are not finite become
+ * messages.  On failure *out is already empty. */
+dio_status dio_model_load(struct dio_ctx *ctx, const char *path, const struct dio_load_options *options,
+                          struct dio_loaded *out);
+/* Hands the messages to the context's sink. */
+void dio_loaded_say(struct dio_ctx *ctx, const struct dio_loaded *loaded);
+/* For verbs that need a model: fails with what is missing (row J5) when there is none. */
+dio_status dio_loaded_need_model(struct dio_ctx *ctx, const struct dio_loaded *loaded);
+/* The caller may take `model` out by setting it NULL. */
+void dio_loaded_free(struct dio_ctx *ctx, struct dio_loaded *loaded);
+
+/* One name a line, UTF-8, empty lines at the end ignored; freed with dio_classes_free. */
+dio_status dio_classes_read(struct dio_ctx *ctx, const char *path, struct dio_classes *classes);
+void dio_classes_free(struct dio_ctx *ctx, struct dio_classes *classes);
+
+/* Applies and checks (DIO_ERR_USAGE for what an option cannot be). */
+dio_status dio_recipe_override_apply(struct dio_ctx *ctx, const struct dio_recipe_override *override,
+                                     struct dio_image_recipe *recipe);
+
+#endif
