@@ -1,0 +1,45 @@
+/* Looks at every picture once and says what is odd: for `check`, and for the summary in a run's report. */
+#ifndef DIO_DATA_AUDIT_H
+#define DIO_DATA_AUDIT_H
+
+#include "data/bad.h"
+#include "data/dataset.h"
+#include "image/recipe.h"
+
+struct dio_audit_pair {
+    uint32_t first, second; /* items with the same bytes; second stands later in the order */
+    bool across_splits, across_classes;
+};
+
+struct dio_audit_count {
+    char name[24];
+    uint64_t count;
+};
+
+struct dio_audit {
+    uint64_t pictures, good;
+    int32_t min_width, min_height, max_width, max_height;
+    int32_t median_width, median_height;
+    struct dio_audit_count codecs[12];  /* "jpeg", ...; count 0 ends */
+    uint64_t grey, sixteen_bit, alpha, icc, gamma, turned, damaged;
+    double crop_loss;                   /* median share of the area that a centre crop to the recipe's shape loses */
+    struct dio_audit_pair *duplicates;  /* exact ones, at most DIO_AUDIT_PAIRS kept */
+    size_t n_duplicates;
+    uint64_t duplicates_within, duplicates_across;
+    uint64_t small_classes;             /* with fewer than DIO_AUDIT_FEW training pictures */
+    uint64_t warnings;                  /* said by dio_audit_run, unless quiet */
+};
+enum { DIO_AUDIT_PAIRS = 1000, DIO_AUDIT_FEW = 10 };
+
+struct dio_audit_options {
+    const struct dio_image_recipe *recipe; /* for the crop warning; NULL: a square centre crop */
+    struct dio_decode_options decode;
+    bool quiet;                            /* warnings are left to the caller, who finds them in the record */
+};
+
+/* `bad` gets every unreadable picture, in order; its finish is called here.  Progress is reported. */
+dio_status dio_audit_run(struct dio_ctx *ctx, const struct dio_dataset *dataset, const struct dio_audit_options *options,
+                         struct dio_bad *bad, struct dio_audit *audit);
+void dio_audit_free(struct dio_ctx *ctx, struct dio_audit *audit);
+
+#endif
