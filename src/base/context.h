@@ -61,4 +61,7 @@ static inline bool dio_cancelled(const struct dio_ctx *ctx)
 
 void dio_report_progress(const struct dio_ctx *ctx, const struct dio_progress *progress);
 
+/* Hands a message to the context's sink, if there is one. */
+void dio_emit_message(const struct dio_ctx *ctx, const struct dio_message *message);
+
 #endif

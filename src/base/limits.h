@@ -10,6 +10,7 @@ struct dio_limits {
     uint64_t max_elements; /* --max-elements: of one tensor */
     uint64_t max_opcodes;  /* --max-opcodes: of a pickle */
     uint64_t max_unpack;   /* --max-unpack: bytes that deflated entries may give; 0: 16 times the file, at least 64 MB */
+    uint64_t max_nodes;    /* --max-nodes: of an ONNX graph */
     uint64_t max_pixels;   /* --max-pixels */
     uint64_t max_file;     /* --max-file: bytes of a picture file */
     uint32_t max_scans;    /* --max-scans: of a progressive JPEG */

@@ -1,7 +1,7 @@
 /* Random numbers as a function of what they are for, never of the order of calls.
  *
  * Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): the key is the
- * seed, the counter is (purpose, epoch, index, draw). */
+ * seed, the counter holds purpose (8 bits), epoch (24 bits), index (64) and block of draws (32). */
 #ifndef DIO_BASE_RNG_H
 #define DIO_BASE_RNG_H
 
@@ -22,9 +22,12 @@ struct dio_rng {
     uint32_t purpose;
     uint32_t epoch;
     uint64_t index;
-    uint32_t draw;       /* advances by one a call */
+    uint32_t draw;       /* advances by one for every four numbers */
     uint32_t block[4], left;
 };
+
+/* The function itself, for code that wants its numbers by position. */
+void dio_philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
 struct dio_rng dio_rng_make(uint64_t seed, enum dio_rng_purpose purpose, uint32_t epoch, uint64_t index);
 uint32_t dio_rng_u32(struct dio_rng *rng);

@@ -59,8 +59,12 @@ struct dio_message {
 dio_status dio_fail(struct dio_ctx *ctx, dio_status status, const char *code, const struct dio_place *place,
                     const char *format, ...) DIO_PRINTF(5, 6);
 
-/* "FILE: call: strerror text", DIO_ERR_ENV.  Takes errno's value as `error_number`. */
+/* "FILE: no space left on device on write", DIO_ERR_ENV; for the call "open" the text of the error alone: "FILE: no such
+ * file or directory".  Takes errno's value as `error_number`. */
 dio_status dio_fail_errno(struct dio_ctx *ctx, const char *file, const char *call, int error_number);
+
+/* The system's text for an error number, in English and with a small first letter, whatever the locale. */
+void dio_errno_text(int error_number, char *out, size_t out_size);
 
 /* A warning or a note: handed to the context's message sink at once. */
 void dio_say(struct dio_ctx *ctx, enum dio_level level, const char *code, const struct dio_place *place,
@@ -69,6 +73,11 @@ void dio_say(struct dio_ctx *ctx, enum dio_level level, const char *code, const 
 /* The human form of a message, without the leading "diopter: ": "FILE: PART: text (offset N); hint".  Always
  * terminates; returns the length that the whole text has. */
 size_t dio_message_format(const struct dio_message *message, char *out, size_t out_size);
+
+/* The message as one JSON object, without a line end; keys always present and in this order: level, code, exit, file,
+ * tensor, offset, line, message, hint.  Always terminates; a buffer of DIO_MESSAGE_JSON_SIZE holds any message. */
+#define DIO_MESSAGE_JSON_SIZE 8192
+size_t dio_message_json(const struct dio_message *message, char *out, size_t out_size);
 
 #define DIO_PASS(call)                                                                                                 \
     do {                                                                                                               \

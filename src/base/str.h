@@ -20,6 +20,9 @@ void dio_str_addf(struct dio_str *str, const char *format, ...) DIO_PRINTF(2, 3)
 dio_status dio_str_status(const struct dio_str *str); /* DIO_OK, or DIO_ERR_ENV (already recorded) */
 void dio_str_free(struct dio_str *str);
 
+/* vsnprintf in the C locale: a decimal comma of the process's locale never reaches our texts. */
+int dio_vformat(char *out, size_t out_size, const char *format, va_list arguments);
+
 /* Valid UTF-8 (no overlong forms, no surrogates)?  *bad gets the offset of the first wrong byte. */
 bool dio_utf8_valid(const void *bytes, size_t length, size_t *bad);
 
@@ -27,17 +30,22 @@ bool dio_utf8_valid(const void *bytes, size_t length, size_t *bad);
  * cut with "..." when it would be longer than out_size - 1 or than 200 bytes (limit 0: no such cut). */
 void dio_escape(char *out, size_t out_size, const void *bytes, size_t length, size_t limit);
 
-/* Numbers in the C locale, in full, whatever the process's locale.  False unless the whole text is the number. */
+/* Reads one character; returns its length in bytes, or 0 when the bytes at hand do not begin with a valid one. */
+size_t dio_utf8_decode(const unsigned char *bytes, size_t length, uint32_t *character);
+
+/* Numbers in the C locale, in full, whatever the process's locale.  False unless the whole text is a finite number in
+ * range; decimal only (no hexadecimal, no "inf", no "nan", no blanks). */
 bool dio_parse_double(const char *text, size_t length, double *out);
 bool dio_parse_i64(const char *text, size_t length, int64_t *out);
-/* Shortest text that reads back as the same number; always with a point as the decimal sign. */
+/* Shortest text that reads back as the same number; always with a point as the decimal sign; "nan", "inf", "-inf". */
 size_t dio_format_double(char *out, size_t out_size, double value);
 size_t dio_format_float(char *out, size_t out_size, float value);
 
-/* The candidate nearest to `word` by edit distance, or NULL when none is near (distance above a third of its length). */
+/* The candidate nearest to `word` by edit distance (swapped neighbours count once), or NULL when none is near: the
+ * distance may be a third of the longer word's length.  The first of equals. */
 const char *dio_nearest(const char *word, const char *const *candidates, size_t count);
 
-/* fnmatch-like glob over names: * (any run), ?, [abc]; no special meaning for '/' or '.'. */
+/* fnmatch-like glob over names: * (any run), ?, [abc], [a-z], [!abc]; no special meaning for '/' or '.'. */
 bool dio_glob(const char *pattern, const char *text);
 
 #endif

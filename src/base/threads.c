@@ -1,0 +1,208 @@
+#include "base/threads.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <omp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/str.h"
+
+enum { MAX_THREADS = 1024, SPIN_NS = 20000, LINE = 64 };
+
+struct dio_team {
+    int threads;
+    int64_t spin_ns; /* 0 where threads outnumber CPUs: a spinning thread would keep the awaited one from running */
+    _Alignas(LINE) atomic_int_fast64_t next;  /* next piece of the current phase */
+    _Alignas(LINE) atomic_int arrived;        /* at the barrier */
+    _Alignas(LINE) atomic_uint generation;    /* of the barrier; a futex word */
+    atomic_int sleepers;
+    _Alignas(LINE) atomic_int opened, closed; /* order the region's begin and end also for tools that know no OpenMP */
+};
+_Static_assert(sizeof(atomic_uint) == 4, "a futex word has 32 bits");
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void pause_briefly(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static bool spin(struct dio_team *team, unsigned generation)
+{
+    if (team->spin_ns == 0) return atomic_load_explicit(&team->generation, memory_order_acquire) != generation;
+    int64_t end = 0;
+    for (;;) {
+        for (int i = 0; i < 32; i++) {
+            if (atomic_load_explicit(&team->generation, memory_order_acquire) != generation) return true;
+            pause_briefly();
+        }
+        int64_t now = now_ns();
+        if (end == 0) end = now + team->spin_ns;
+        if (now >= end) return false;
+    }
+}
+
+/* The last to arrive readies the counter for the next phase and opens. */
+static void barrier(struct dio_team *team, int threads)
+{
+    unsigned generation = atomic_load_explicit(&team->generation, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 == threads) {
+        atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
+        atomic_store_explicit(&team->next, 0, memory_order_relaxed);
+        atomic_fetch_add(&team->generation, 1);
+        if (atomic_load(&team->sleepers) > 0) syscall(SYS_futex, &team->generation, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+        return;
+    }
+    if (spin(team, generation)) return;
+    atomic_fetch_add(&team->sleepers, 1);
+    while (atomic_load(&team->generation) == generation) {
+        syscall(SYS_futex, &team->generation, FUTEX_WAIT_PRIVATE, generation, NULL, NULL, 0);
+    }
+    atomic_fetch_sub(&team->sleepers, 1);
+}
+
+static void work(struct dio_team *team, const struct dio_phase *phases, size_t count, int thread, int threads)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++) left += phases[i].pieces > 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct dio_phase *phase = &phases[i];
+        if (phase->pieces <= 0) continue;
+        for (;;) {
+            int64_t piece = atomic_fetch_add_explicit(&team->next, 1, memory_order_relaxed);
+            if (piece >= phase->pieces) break;
+            phase->run(phase->arg, piece, thread);
+        }
+        if (--left > 0) barrier(team, threads); /* the region's own end is the last one */
+    }
+}
+
+static void run_serially(const struct dio_phase *phases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (int64_t piece = 0; piece < phases[i].pieces; piece++) phases[i].run(phases[i].arg, piece, 0);
+    }
+}
+
+/* Is there anything that two threads could do at once? */
+static bool worth_a_region(const struct dio_phase *phases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (phases[i].pieces > 1) return true;
+    }
+    return false;
+}
+
+void dio_team_run(struct dio_team *team, const struct dio_phase *phases, size_t count)
+{
+    if (!team || team->threads == 1 || omp_in_parallel() || !worth_a_region(phases, count)) {
+        run_serially(phases, count);
+        return;
+    }
+    atomic_store_explicit(&team->next, 0, memory_order_relaxed);
+    atomic_store_explicit(&team->opened, 1, memory_order_release);
+#pragma omp parallel num_threads(team->threads) default(none) shared(team, phases, count)
+    {
+        atomic_load_explicit(&team->opened, memory_order_acquire);
+        work(team, phases, count, omp_get_thread_num(), omp_get_num_threads());
+        atomic_fetch_add_explicit(&team->closed, 1, memory_order_release);
+    }
+    atomic_load_explicit(&team->closed, memory_order_acquire);
+}
+
+/* libgomp ends the process when a thread cannot start, so threads are tried out before it is asked. */
+struct probe {
+    pthread_mutex_t lock;
+};
+
+static void *wait_for_go(void *arg)
+{
+    struct probe *probe = arg;
+    pthread_mutex_lock(&probe->lock);
+    pthread_mutex_unlock(&probe->lock);
+    return NULL;
+}
+
+static int count_startable(struct dio_ctx *ctx, int wanted)
+{
+    int started = 0;
+    pthread_t *threads = dio_alloc_array(ctx, (size_t)wanted, sizeof *threads, "threads");
+    if (!threads) return -1;
+    struct probe probe;
+    pthread_mutex_init(&probe.lock, NULL);
+    pthread_mutex_lock(&probe.lock);
+    while (started < wanted && pthread_create(&threads[started], NULL, wait_for_go, &probe) == 0) started++;
+    pthread_mutex_unlock(&probe.lock);
+    for (int i = 0; i < started; i++) pthread_join(threads[i], NULL);
+    pthread_mutex_destroy(&probe.lock);
+    dio_free(ctx, threads);
+    return started;
+}
+
+/* OMP_NUM_THREADS counts where it makes sense: a positive number, or a list of which the first is ours. */
+static int threads_by_default(struct dio_ctx *ctx)
+{
+    const char *text = getenv("OMP_NUM_THREADS");
+    int allowed = ctx->cpu.allowed > 0 ? ctx->cpu.allowed : 1;
+    if (!text) return allowed;
+    int64_t value;
+    if (!dio_parse_i64(text, strcspn(text, ","), &value) || value < 1) {
+        char shown[64];
+        dio_escape(shown, sizeof shown, text, strlen(text), 0);
+        dio_say(ctx, DIO_LEVEL_WARNING, "E13", NULL, "OMP_NUM_THREADS=\"%s\" ignored", shown);
+        return allowed;
+    }
+    if (value > allowed) {
+        dio_say(ctx, DIO_LEVEL_WARNING, "E13", NULL, "OMP_NUM_THREADS=%lld capped at the %d CPUs allowed", (long long)value,
+                allowed);
+        return allowed;
+    }
+    return (int)value;
+}
+
+dio_status dio_team_start(struct dio_ctx *ctx, int threads, struct dio_team **team)
+{
+    *team = NULL;
+    if (threads <= 0) threads = threads_by_default(ctx);
+    if (threads > MAX_THREADS) threads = MAX_THREADS;
+    if (threads > 1) {
+        int started = count_startable(ctx, threads - 1);
+        if (started < 0) return DIO_ERR_ENV;
+        if (started < threads - 1) {
+            dio_say(ctx, DIO_LEVEL_WARNING, "E17", NULL, "cannot start %d threads; using %d", threads, started + 1);
+            threads = started + 1;
+        }
+    }
+    struct dio_team *made = dio_alloc_aligned(ctx, sizeof *made, "thread team");
+    if (!made) return DIO_ERR_ENV;
+    made->threads = threads;
+    made->spin_ns = threads > ctx->cpu.allowed ? 0 : SPIN_NS;
+    *team = made;
+    return DIO_OK;
+}
+
+void dio_team_stop(struct dio_ctx *ctx, struct dio_team *team)
+{
+    dio_free(ctx, team);
+}
+
+int dio_team_size(const struct dio_team *team)
+{
+    return team ? team->threads : 1;
+}
