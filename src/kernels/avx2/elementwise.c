@@ -1,0 +1,2 @@
+#define DIO_FILL dio_fill_elementwise_avx2
+#include "kernels/template/elementwise.inc"

@@ -1,0 +1,2 @@
+#define DIO_FILL dio_fill_elementwise_avx512
+#include "kernels/template/elementwise.inc"

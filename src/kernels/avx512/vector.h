@@ -1,0 +1,59 @@
+/* The vocabulary of template/gemm.inc and template/depthwise.inc in AVX-512. */
+#ifndef DIO_KERNELS_AVX512_VECTOR_H
+#define DIO_KERNELS_AVX512_VECTOR_H
+
+#include <immintrin.h>
+
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+enum { LANES = 16, BLOCK_PIXELS = 7 };
+typedef __m512 vec;
+
+static inline vec v_zero(void) { return _mm512_setzero_ps(); }
+static inline vec v_set(float value) { return _mm512_set1_ps(value); }
+static inline vec v_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void v_store(float *p, vec value) { _mm512_storeu_ps(p, value); }
+static inline vec v_add(vec a, vec b) { return _mm512_add_ps(a, b); }
+static inline vec v_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
+/* Where b is a NaN, b. */
+static inline vec v_max(vec a, vec b) { return _mm512_max_ps(a, b); }
+static inline vec v_min(vec a, vec b) { return _mm512_min_ps(a, b); }
+
+/* One load for a whole row of multiply-adds: written out, or compilers fold the broadcast into each of them. */
+static inline vec v_broadcast(const float *p)
+{
+    vec value;
+    __asm__("vbroadcastss %1, %0" : "=v"(value) : "m"(*p));
+    return value;
+}
+
+static inline vec v_load_part(const float *p, int lanes)
+{
+    return lanes == LANES ? v_load(p) : _mm512_maskz_loadu_ps((__mmask16)((1U << lanes) - 1), p);
+}
+
+static inline void v_store_part(float *p, vec value, int lanes)
+{
+    if (lanes == LANES) {
+        v_store(p, value);
+    } else {
+        _mm512_mask_storeu_ps(p, (__mmask16)((1U << lanes) - 1), value);
+    }
+}
+
+/* Rows times vectors: 24 accumulators of 32 registers where the panel is whole. */
+enum { TILE_MAX_ROWS = 14, TILE_MAX_VECTORS = 4 };
+#define TILE_ROWS {0, 14, 12, 8, 6}
+#define TILES                                                                                                          \
+    TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1) TILE(7, 1) TILE(8, 1) TILE(9, 1) TILE(10, 1)     \
+    TILE(11, 1) TILE(12, 1) TILE(13, 1) TILE(14, 1)                                                                    \
+    TILE(1, 2) TILE(2, 2) TILE(3, 2) TILE(4, 2) TILE(5, 2) TILE(6, 2) TILE(7, 2) TILE(8, 2) TILE(9, 2) TILE(10, 2)     \
+    TILE(11, 2) TILE(12, 2)                                                                                            \
+    TILE(1, 3) TILE(2, 3) TILE(3, 3) TILE(4, 3) TILE(5, 3) TILE(6, 3) TILE(7, 3) TILE(8, 3)                            \
+    TILE(1, 4) TILE(2, 4) TILE(3, 4) TILE(4, 4) TILE(5, 4) TILE(6, 4)
+
+#endif

@@ -1,0 +1,2 @@
+#define DIO_FILL dio_fill_elementwise_portable
+#include "kernels/template/elementwise.inc"

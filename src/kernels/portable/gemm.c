@@ -1,0 +1,4 @@
+#include "kernels/portable/vector.h"
+
+#define DIO_FILL dio_fill_gemm_portable
+#include "kernels/template/gemm.inc"
