@@ -20,13 +20,16 @@ struct dio_save {
     enum dio_dtype floats;          /* what F32 items are written as: DIO_F32, DIO_F16 or DIO_BF16 */
 };
 
+/* MAYBE: broken, but nothing else would look so; the reader then says what is wrong. */
+enum dio_probe { DIO_PROBE_NO, DIO_PROBE_MAYBE, DIO_PROBE_YES };
+
 struct dio_format {
     const char *name;      /* "safetensors" */
     const char *extension; /* ".safetensors": for writing; NULL when it cannot be written */
     const char *about;     /* one line for help */
     /* Either `folder` (a folder with weights in it) or `probe` on the file's bytes. */
-    bool (*probe)(const unsigned char *bytes, size_t size);
-    bool (*probe_folder)(const char *path);
+    enum dio_probe (*probe)(const unsigned char *bytes, size_t size);
+    bool (*probe_folder)(struct dio_ctx *ctx, const char *path);
     /* `blob` is the whole file (NULL for a folder); a reader that keeps pointers into it takes it over through
      * dio_weights_add_source, which leaves *blob empty.  On failure the caller frees both. */
     dio_status (*read)(struct dio_ctx *ctx, const char *path, struct dio_blob *blob,
