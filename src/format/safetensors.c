@@ -123,10 +123,10 @@ static dio_status read_shape(struct header *h, struct dio_weight *item)
     }
     item->rank = rank;
     item->dims = dims;
-    /* With a zero dimension the others still have to multiply within 64 bits, in bytes too; kept for check_size. */
+    /* The bits of the widest type have to fit 64 bits, wherever a 0 stands; check_size relies on it. */
     item->elements = zero ? 0 : product;
     uint64_t bits;
-    if (!dio_mul_u64(product, 16, &bits)) {
+    if (!dio_mul_u64(product, 128, &bits)) {
         return dio_fail_tensor(h->ctx, "S12", h->path, item->name, item->name_length, 0, "shape is too large");
     }
     if (item->elements > h->ctx->limits.max_elements) {
@@ -368,7 +368,7 @@ static dio_status check_length(struct dio_ctx *ctx, const char *path, const stru
 
 dio_status dio_safetensors_read(struct dio_ctx *ctx, const char *path, struct dio_blob *blob, struct dio_weights *out)
 {
-    uint64_t length;
+    uint64_t length = 0;
     DIO_PASS(check_length(ctx, path, blob, &length));
     /* A mapped file may change between a check and its use: what is parsed is a copy. */
     struct dio_blob copy = {.fd = -1};
