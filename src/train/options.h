@@ -45,7 +45,7 @@ struct dio_option {
     enum dio_option_type type;
     unsigned flags;       /* enum dio_option_flag */
     double min, max;      /* INT, NUMBER */
-    size_t offset;        /* into struct dio_train_options; AUGMENT: index into dio_augment_names */
+    size_t offset;        /* into struct dio_train_options; 0 for AUGMENT, which is set by its name */
 };
 
 #define DIO_OPTION_TEXT(name, initial, flags, value, help) const char *name;
@@ -69,13 +69,13 @@ dio_status dio_train_options_init(struct dio_ctx *ctx, struct dio_train_options 
 void dio_train_options_free(struct dio_train_options *options);
 dio_status dio_train_options_copy(struct dio_ctx *ctx, const struct dio_train_options *from, struct dio_train_options *to);
 
-/* The table, augment_... included. */
+/* The table, augment_... included: strings are static. */
 size_t dio_option_count(void);
-const struct dio_option *dio_option_at(size_t i);
+bool dio_option_at(size_t i, struct dio_option *option); /* false: behind the last */
 /* By name with '_' or '-'; -1: none. */
 int dio_option_find(const char *name);
-/* The nearest name, for "did you mean"; NULL: none is near. */
-const char *dio_option_nearest(const char *name);
+/* The nearest name behind `prefix` ("" or "augment_"), for "did you mean"; NULL: none is near. */
+const char *dio_option_nearest(const char *name, const char *prefix);
 
 /* Sets entry i from text, checking type and range.  `origin` below the one that set it already changes nothing.
  * `place` as for dio_fail; `shown` is how messages call it ("--lr", "lr"); failures have `status` (DIO_ERR_USAGE for the
