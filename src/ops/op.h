@@ -32,7 +32,7 @@ struct dio_value_type {
 
 enum dio_attr_type {
     DIO_ATTR_INT,   /* int64_t */
-    DIO_ATTR_INTS,  /* int64_t[count]; one number in the text stands for all of them */
+    DIO_ATTR_INTS,  /* int64_t[count]; one number in the text stands for all of them, two for pairs of four */
     DIO_ATTR_FLOAT, /* double */
     DIO_ATTR_BOOL,  /* bool; text 0 or 1 */
     DIO_ATTR_ENUM   /* int; text is one of `names` */
@@ -100,6 +100,8 @@ enum dio_mode {
     DIO_MODE_TRAIN  /* backward will be run; weights may change between runs (the plan calls `pack` again) */
 };
 
+struct dio_step_block;
+
 struct dio_step {
     const struct dio_op *op;
     const void *attrs;
@@ -123,6 +125,7 @@ struct dio_step {
     int n_forward, n_backward, n_pack;
     struct dio_op_phase forward[DIO_OP_MAX_PHASES], backward[DIO_OP_MAX_PHASES], pack[2];
     const void *plan_data; /* what prepare computed for the run (geometry); allocated with dio_step_data, freed by the plan */
+    struct dio_step_block *data_blocks; /* of dio_step_data */
 
     /* Bound by the plan before a run. */
     int64_t n;                                /* images in this run, at most in[0].shape.dims[0] */
@@ -171,6 +174,7 @@ struct dio_op {
 
 /* 0 is returned for a failed allocation (already recorded); the memory is zeroed and freed with the plan. */
 void *dio_step_data(struct dio_ctx *ctx, struct dio_step *step, size_t size);
+void dio_step_free_data(struct dio_ctx *ctx, struct dio_step *step);
 
 /* ---- registry ---- */
 

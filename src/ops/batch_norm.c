@@ -1,0 +1,274 @@
+/* Batch normalisation over everything but the last axis.
+ *
+ * y = (x - mean) * w / sqrt(var + eps) + b.  With train_stats mean and (biased) variance are the batch's, and the running
+ * ones move (the variance unbiased); otherwise they are the running ones, whose factors `pack` computes once.
+ * Sums are taken in double over blocks of rows cut by shape, and added in the blocks' order. */
+#include <math.h>
+#include <string.h>
+
+#include "ops/helpers.h"
+
+struct attrs {
+    double eps, momentum;
+};
+
+static const struct dio_attr_def attr_defs[] = {
+    {.name = "eps", .type = DIO_ATTR_FLOAT, .offset = offsetof(struct attrs, eps), .initial = 1e-5, .min = 0, .max = 1,
+     .onnx = "epsilon"},
+    {.name = "momentum", .type = DIO_ATTR_FLOAT, .offset = offsetof(struct attrs, momentum), .initial = 0.1, .min = 0, .max = 1},
+    {.name = NULL},
+};
+
+enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR, BATCHES, MAX_BLOCKS = 256 };
+
+static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, struct dio_op_shapes *shapes)
+{
+    DIO_PASS(dio_infer_input(ctx, place, shapes, 0, 2, DIO_MAX_RANK));
+    dio_infer_like_input(shapes);
+    struct dio_shape channels = dio_shape_1(dio_channels(&shapes->inputs[0]));
+    dio_infer_param(shapes, "weight", DIO_PARAM_TRAINED, DIO_INIT_ONE, channels);
+    dio_infer_param(shapes, "bias", DIO_PARAM_TRAINED, DIO_INIT_ZERO, channels);
+    dio_infer_param(shapes, "running_mean", DIO_PARAM_STATISTIC, DIO_INIT_ZERO, channels);
+    dio_infer_param(shapes, "running_var", DIO_PARAM_STATISTIC, DIO_INIT_ONE, channels);
+    dio_infer_param(shapes, "num_batches_tracked", DIO_PARAM_COUNTER, DIO_INIT_ZERO, (struct dio_shape){0});
+    return DIO_OK;
+}
+
+/* ---- factors of a channel: packed (running statistics) or saved (the batch's) ---- */
+
+struct factors {
+    float *mean, *rstd, *scale; /* scale = weight * rstd */
+};
+
+static struct factors factors_of(const struct dio_step *step)
+{
+    int64_t channels = dio_channels(&step->in[0]);
+    float *base = step->train_stats ? step->saved : step->packed;
+    return (struct factors){base, base + channels, base + 2 * channels};
+}
+
+static void pack(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)piece, (void)scratch;
+    const struct attrs *attrs = step->attrs;
+    const float *weight = step->param[WEIGHT], *mean = step->param[RUNNING_MEAN], *variance = step->param[RUNNING_VAR];
+    struct factors f = factors_of(step);
+    for (int64_t c = 0; c < dio_channels(&step->in[0]); c++) {
+        double rstd = 1 / sqrt((double)variance[c] + attrs->eps);
+        f.mean[c] = mean[c];
+        f.rstd[c] = (float)rstd;
+        f.scale[c] = (float)(weight[c] * rstd);
+    }
+}
+
+/* ---- blocks of rows, for sums ---- */
+
+static int64_t sum_block_rows(const struct dio_step *step)
+{
+    int64_t rows = step->n * dio_image_rows(&step->in[0]);
+    return dio_max_i64(dio_block_rows(dio_channels(&step->in[0])), dio_ceil_div(rows, MAX_BLOCKS));
+}
+
+static int64_t sum_blocks(const struct dio_step *step)
+{
+    return dio_ceil_div(step->n * dio_image_rows(&step->in[0]), sum_block_rows(step));
+}
+
+static int64_t channel_blocks(const struct dio_step *step)
+{
+    return dio_ceil_div(dio_channels(&step->in[0]), DIO_CHANNEL_BLOCK);
+}
+
+/* Two sums for each channel and block: [block][2][C] in `shared`, the backward's coefficients [2][C] behind them. */
+static double *block_sums(const struct dio_step *step, int64_t block)
+{
+    return (double *)step->shared + block * 2 * dio_channels(&step->in[0]);
+}
+
+static void total(const struct dio_step *step, int64_t c, double *first, double *second)
+{
+    int64_t channels = dio_channels(&step->in[0]), blocks = sum_blocks(step);
+    *first = *second = 0;
+    for (int64_t block = 0; block < blocks; block++) {
+        *first += block_sums(step, block)[c];
+        *second += block_sums(step, block)[channels + c];
+    }
+}
+
+/* ---- forward ---- */
+
+static void sum_inputs(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    int64_t channels = dio_channels(&step->in[0]);
+    struct dio_range rows = dio_block(step->n * dio_image_rows(&step->in[0]), sum_block_rows(step), piece);
+    double *restrict sum = block_sums(step, piece), *restrict squares = sum + channels;
+    memset(sum, 0, (size_t)channels * 2 * sizeof *sum);
+    const float *x = (const float *)step->x[0] + rows.begin * channels;
+    for (int64_t row = rows.begin; row < rows.end; row++, x += channels) {
+        for (int64_t c = 0; c < channels; c++) {
+            double value = x[c];
+            sum[c] += value;
+            squares[c] += value * value;
+        }
+    }
+}
+
+static void move_statistics(const struct dio_step *step, int64_t c, double mean, double variance, double count)
+{
+    const struct attrs *attrs = step->attrs;
+    float *running_mean = step->param[RUNNING_MEAN], *running_var = step->param[RUNNING_VAR];
+    double unbiased = count > 1 ? variance * count / (count - 1) : variance;
+    running_mean[c] = (float)((1 - attrs->momentum) * running_mean[c] + attrs->momentum * mean);
+    running_var[c] = (float)((1 - attrs->momentum) * running_var[c] + attrs->momentum * unbiased);
+}
+
+static void finish_statistics(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    const struct attrs *attrs = step->attrs;
+    const float *weight = step->param[WEIGHT];
+    struct dio_range range = dio_block(dio_channels(&step->in[0]), DIO_CHANNEL_BLOCK, piece);
+    struct factors f = factors_of(step);
+    double count = (double)(step->n * dio_image_rows(&step->in[0]));
+    for (int64_t c = range.begin; c < range.end; c++) {
+        double sum, squares;
+        total(step, c, &sum, &squares);
+        double mean = sum / count, variance = squares / count - mean * mean;
+        if (variance < 0) variance = 0; /* rounding; a NaN stays */
+        double rstd = 1 / sqrt(variance + attrs->eps);
+        f.mean[c] = (float)mean;
+        f.rstd[c] = (float)rstd;
+        f.scale[c] = (float)(weight[c] * rstd);
+        move_statistics(step, c, mean, variance, count);
+    }
+    if (piece == 0 && step->param[BATCHES]) ++*(int64_t *)step->param[BATCHES];
+}
+
+static void normalise(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    int64_t channels = dio_channels(&step->in[0]);
+    struct dio_range rows = dio_block(step->n * dio_image_rows(&step->in[0]), dio_block_rows(channels), piece);
+    struct factors f = factors_of(step);
+    const float *bias = step->param[BIAS];
+    const float *x = (const float *)step->x[0] + rows.begin * channels;
+    float *y = (float *)step->y[0] + rows.begin * channels;
+    for (int64_t row = rows.begin; row < rows.end; row++, x += channels, y += channels) {
+        for (int64_t c = 0; c < channels; c++) y[c] = (x[c] - f.mean[c]) * f.scale[c] + bias[c];
+    }
+}
+
+/* ---- backward ---- */
+
+static void sum_gradients(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    int64_t channels = dio_channels(&step->in[0]);
+    struct dio_range rows = dio_block(step->n * dio_image_rows(&step->in[0]), sum_block_rows(step), piece);
+    double *restrict sum = block_sums(step, piece), *restrict products = sum + channels;
+    memset(sum, 0, (size_t)channels * 2 * sizeof *sum);
+    const float *mean = factors_of(step).mean;
+    const float *x = (const float *)step->x[0] + rows.begin * channels, *dy = step->dy[0] + rows.begin * channels;
+    for (int64_t row = rows.begin; row < rows.end; row++, x += channels, dy += channels) {
+        for (int64_t c = 0; c < channels; c++) {
+            sum[c] += dy[c];
+            products[c] += (double)dy[c] * (x[c] - mean[c]);
+        }
+    }
+}
+
+static void finish_gradients(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    int64_t channels = dio_channels(&step->in[0]);
+    struct dio_range range = dio_block(channels, DIO_CHANNEL_BLOCK, piece);
+    struct factors f = factors_of(step);
+    double count = (double)(step->n * dio_image_rows(&step->in[0]));
+    float *offset = (float *)block_sums(step, sum_blocks(step)), *slope = offset + channels;
+    for (int64_t c = range.begin; c < range.end; c++) {
+        double sum, products;
+        total(step, c, &sum, &products);
+        double of_weight = products * f.rstd[c];
+        if (step->dparam[WEIGHT]) {
+            step->dparam[WEIGHT][c] = (float)(step->add_dparam[WEIGHT] ? step->dparam[WEIGHT][c] + of_weight : of_weight);
+        }
+        if (step->dparam[BIAS]) {
+            step->dparam[BIAS][c] = (float)(step->add_dparam[BIAS] ? step->dparam[BIAS][c] + sum : sum);
+        }
+        offset[c] = (float)(sum / count);
+        slope[c] = (float)(of_weight * f.rstd[c] / count);
+    }
+}
+
+static void input_gradient(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    if (!step->dx[0]) return;
+    int64_t channels = dio_channels(&step->in[0]);
+    struct dio_range rows = dio_block(step->n * dio_image_rows(&step->in[0]), dio_block_rows(channels), piece);
+    struct factors f = factors_of(step);
+    const float *dy = step->dy[0] + rows.begin * channels;
+    float *dx = step->dx[0] + rows.begin * channels;
+    if (!step->train_stats) {
+        for (int64_t row = rows.begin; row < rows.end; row++, dy += channels, dx += channels) {
+            if (step->add_dx[0]) {
+                for (int64_t c = 0; c < channels; c++) dx[c] += dy[c] * f.scale[c];
+            } else {
+                for (int64_t c = 0; c < channels; c++) dx[c] = dy[c] * f.scale[c];
+            }
+        }
+        return;
+    }
+    const float *offset = (const float *)block_sums(step, sum_blocks(step)), *slope = offset + channels;
+    const float *x = (const float *)step->x[0] + rows.begin * channels;
+    for (int64_t row = rows.begin; row < rows.end; row++, x += channels, dy += channels, dx += channels) {
+        if (step->add_dx[0]) {
+            for (int64_t c = 0; c < channels; c++) dx[c] += f.scale[c] * (dy[c] - offset[c] - (x[c] - f.mean[c]) * slope[c]);
+        } else {
+            for (int64_t c = 0; c < channels; c++) dx[c] = f.scale[c] * (dy[c] - offset[c] - (x[c] - f.mean[c]) * slope[c]);
+        }
+    }
+}
+
+static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const struct dio_step_wants *wants)
+{
+    (void)ctx;
+    size_t channels = (size_t)dio_channels(&step->in[0]);
+    bool of_params = wants->dparam[WEIGHT] || wants->dparam[BIAS];
+    bool backward = of_params || wants->dx[0];
+    if (step->train_stats) {
+        step->saved_bytes = 3 * channels * sizeof(float);
+        dio_add_forward(step, sum_inputs, sum_blocks);
+        dio_add_forward(step, finish_statistics, channel_blocks);
+    } else {
+        step->packed_bytes = 3 * channels * sizeof(float);
+        step->pack[step->n_pack++] = (struct dio_op_phase){pack, dio_pieces_one};
+    }
+    dio_add_forward(step, normalise, dio_pieces_rows);
+    step->reads_x = of_params || (backward && step->train_stats);
+    step->in_place = !step->reads_x;
+    if (step->train_stats || of_params) step->shared_bytes = (MAX_BLOCKS + 1) * 2 * channels * sizeof(double);
+    if (step->train_stats ? backward : of_params) {
+        dio_add_backward(step, sum_gradients, sum_blocks);
+        dio_add_backward(step, finish_gradients, channel_blocks);
+    }
+    if (wants->dx[0]) dio_add_backward(step, input_gradient, dio_pieces_rows);
+    return DIO_OK;
+}
+
+static const char *const cases[] = {
+    "in=2x7x9x16", "in=4x5x3x6 # as the golden", "in=3x1x1x5", "in=2x3", "in=5x2x2x1 eps=0.001 momentum=0.01", "in=2x40x40x70", NULL,
+};
+
+const struct dio_op dio_op_batch_norm = {
+    .name = "batch_norm",
+    .onnx = "BatchNormalization",
+    .attrs_size = sizeof(struct attrs),
+    .attrs = attr_defs,
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .infer = infer,
+    .prepare = prepare,
+    .cases = cases,
+};
