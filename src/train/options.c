@@ -21,50 +21,36 @@ static const char schedule_choices[] = ""
     ;
 
 #define AT(member) offsetof(struct dio_train_options, member)
-#define DIO_OPTION_GROUP(title_) {.group = title_, .name = NULL},
+#define DIO_OPTIMIZER_CHOICES (optimizer_choices + 1)
+#define DIO_SCHEDULE_CHOICES (schedule_choices + 1)
 #define DIO_OPTION_TEXT(name_, initial_, flags_, value_, help_)                                                        \
-    {.name = #name_, .initial = initial_, .value = value_, .help = help_, .type = DIO_OPTION_T_TEXT, .flags = (flags_), .offset = AT(name_)},
+    {.name = #name_, .group = DIO_OPTION_TITLE, .initial = initial_, .value = value_, .help = help_, .type = DIO_OPTION_T_TEXT, .flags = (flags_), .offset = AT(name_)},
 #define DIO_OPTION_FLAG(name_, flags_, help_)                                                                          \
-    {.name = #name_, .initial = "false", .help = help_, .type = DIO_OPTION_T_FLAG, .flags = (flags_), .offset = AT(name_)},
+    {.name = #name_, .group = DIO_OPTION_TITLE, .initial = "false", .help = help_, .type = DIO_OPTION_T_FLAG, .flags = (flags_), .offset = AT(name_)},
 #define DIO_OPTION_INT(name_, initial_, min_, max_, flags_, value_, help_)                                             \
-    {.name = #name_, .initial = initial_, .value = value_, .help = help_, .type = DIO_OPTION_T_INT, .flags = (flags_), .min = (double)(min_), .max = (double)(max_), .offset = AT(name_)},
+    {.name = #name_, .group = DIO_OPTION_TITLE, .initial = initial_, .value = value_, .help = help_, .type = DIO_OPTION_T_INT, .flags = (flags_), .min = (double)(min_), .max = (double)(max_), .offset = AT(name_)},
 #define DIO_OPTION_NUMBER(name_, initial_, min_, max_, flags_, value_, help_)                                          \
-    {.name = #name_, .initial = initial_, .value = value_, .help = help_, .type = DIO_OPTION_T_NUMBER, .flags = (flags_), .min = (min_), .max = (max_), .offset = AT(name_)},
+    {.name = #name_, .group = DIO_OPTION_TITLE, .initial = initial_, .value = value_, .help = help_, .type = DIO_OPTION_T_NUMBER, .flags = (flags_), .min = (min_), .max = (max_), .offset = AT(name_)},
 #define DIO_OPTION_CHOICE(name_, initial_, choices_, flags_, help_)                                                    \
-    {.name = #name_, .initial = initial_, .help = help_, .choices = choices_, .type = DIO_OPTION_T_CHOICE, .flags = (flags_), .offset = AT(name_)},
+    {.name = #name_, .group = DIO_OPTION_TITLE, .initial = initial_, .help = help_, .choices = choices_, .type = DIO_OPTION_T_CHOICE, .flags = (flags_), .offset = AT(name_)},
 #define DIO_OPTION_NUMBERS(name_, flags_, value_, help_)                                                               \
-    {.name = #name_, .value = value_, .help = help_, .type = DIO_OPTION_T_NUMBERS, .flags = (flags_), .offset = AT(name_)},
+    {.name = #name_, .group = DIO_OPTION_TITLE, .value = value_, .help = help_, .type = DIO_OPTION_T_NUMBERS, .flags = (flags_), .offset = AT(name_)},
 #define DIO_OPTION_AUGMENT(name_, value_, help_)                                                                       \
-    {.name = "augment_" #name_, .value = value_, .help = help_, .type = DIO_OPTION_T_AUGMENT},
+    {.name = "augment_" #name_, .group = DIO_OPTION_TITLE, .value = value_, .help = help_, .type = DIO_OPTION_T_AUGMENT},
 static const struct dio_option table[] = {
 #include "train/options.def"
 };
 enum { ROWS = sizeof table / sizeof *table, AUGMENT_PREFIX = 8 };
 _Static_assert(ROWS <= sizeof(((struct dio_train_options *)0)->origin), "room for the origin of every option");
 
-bool dio_option_at(size_t i, struct dio_option *option)
+const struct dio_option *dio_option_at(size_t i)
 {
-    size_t seen = 0;
-    const char *group = "";
-    for (size_t row = 0; row < ROWS; row++) {
-        if (!table[row].name) {
-            group = table[row].group;
-        } else if (seen++ == i) {
-            *option = table[row];
-            option->group = group;
-            if (option->flags & DIO_OPTION_REGISTRY_OPTIMIZER) option->choices = optimizer_choices + 1;
-            if (option->flags & DIO_OPTION_REGISTRY_SCHEDULE) option->choices = schedule_choices + 1;
-            return true;
-        }
-    }
-    return false;
+    return i < ROWS ? &table[i] : NULL;
 }
 
 size_t dio_option_count(void)
 {
-    size_t count = 0;
-    for (size_t row = 0; row < ROWS; row++) count += table[row].name != NULL;
-    return count;
+    return ROWS;
 }
 
 static bool same_name(const char *a, const char *b)
@@ -77,22 +63,25 @@ static bool same_name(const char *a, const char *b)
 
 int dio_option_find(const char *name)
 {
-    struct dio_option option;
-    for (size_t i = 0; dio_option_at(i, &option); i++) {
-        if (same_name(name, option.name)) return (int)i;
+    for (size_t i = 0; i < ROWS; i++) {
+        if (same_name(name, table[i].name)) return (int)i;
     }
     return -1;
 }
 
-const char *dio_option_nearest(const char *name, const char *prefix)
+const char *dio_option_nearest_behind(const char *prefix, const char *name)
 {
     const char *names[ROWS];
-    struct dio_option option;
     size_t count = 0, length = strlen(prefix);
-    for (size_t i = 0; dio_option_at(i, &option); i++) {
-        if (strncmp(option.name, prefix, length) == 0) names[count++] = option.name + length;
+    for (size_t i = 0; i < ROWS; i++) {
+        if (strncmp(table[i].name, prefix, length) == 0) names[count++] = table[i].name + length;
     }
     return dio_nearest(name, names, count);
+}
+
+const char *dio_option_nearest(const char *name)
+{
+    return dio_option_nearest_behind("", name);
 }
 
 /* ---- values ---- */
@@ -272,9 +261,8 @@ dio_status dio_option_set(struct dio_ctx *ctx, struct dio_train_options *options
                           size_t length, enum dio_option_origin origin, dio_status status,
                           const struct dio_place *place, const char *shown)
 {
-    struct dio_option option;
-    if (!dio_option_at(i, &option)) return dio_fail(ctx, DIO_ERR_INTERNAL, NULL, NULL, "no option %zu", i);
-    struct setting setting = {ctx, &option, text, length, status, place, shown};
+    if (i >= ROWS) return dio_fail(ctx, DIO_ERR_INTERNAL, NULL, NULL, "no option %zu", i);
+    struct setting setting = {ctx, &table[i], text, length, status, place, shown};
     if (origin >= options->origin[i]) {
         DIO_PASS(set_value(options, &setting));
         options->origin[i] = (uint8_t)origin;
@@ -296,13 +284,12 @@ dio_status dio_train_options_init(struct dio_ctx *ctx, struct dio_train_options 
     memset(options, 0, sizeof *options);
     dio_arena_init(&options->arena, ctx);
     options->augment = dio_augment_none();
-    struct dio_option option;
-    for (size_t i = 0; dio_option_at(i, &option); i++) {
-        if (option.type == DIO_OPTION_T_INT) *(int64_t *)member(options, &option) = DIO_UNSET_INT;
-        if (option.type == DIO_OPTION_T_NUMBER) *(double *)member(options, &option) = NAN;
-        if (!option.initial || !option.initial[0]) continue;
-        DIO_PASS(dio_option_set(ctx, options, i, option.initial, strlen(option.initial), DIO_FROM_DEFAULT,
-                                DIO_ERR_INTERNAL, NULL, option.name));
+    for (size_t i = 0; i < ROWS; i++) {
+        if (table[i].type == DIO_OPTION_T_INT) *(int64_t *)member(options, &table[i]) = DIO_UNSET_INT;
+        if (table[i].type == DIO_OPTION_T_NUMBER) *(double *)member(options, &table[i]) = NAN;
+        if (!table[i].initial || !table[i].initial[0]) continue;
+        DIO_PASS(dio_option_set(ctx, options, i, table[i].initial, strlen(table[i].initial), DIO_FROM_DEFAULT,
+                                DIO_ERR_INTERNAL, NULL, table[i].name));
     }
     return DIO_OK;
 }
@@ -315,10 +302,8 @@ void dio_train_options_free(struct dio_train_options *options)
 
 bool dio_option_is_set(const struct dio_train_options *options, size_t i)
 {
-    struct dio_option option;
-    if (!dio_option_at(i, &option)) return false;
-    const void *value = member_const(options, &option);
-    switch (option.type) {
+    const void *value = member_const(options, &table[i]);
+    switch (table[i].type) {
     case DIO_OPTION_T_INT: return *(const int64_t *)value != DIO_UNSET_INT;
     case DIO_OPTION_T_NUMBER: return !isnan(*(const double *)value);
     case DIO_OPTION_T_NUMBERS: return ((const struct dio_option_numbers *)value)->count > 0;
@@ -339,15 +324,14 @@ static void add_double(struct dio_str *out, double value)
 
 void dio_option_print(struct dio_str *out, const struct dio_train_options *options, size_t i)
 {
-    struct dio_option option;
-    if (!dio_option_at(i, &option) || !dio_option_is_set(options, i)) return;
-    const void *value = member_const(options, &option);
+    if (!dio_option_is_set(options, i)) return;
+    const void *value = member_const(options, &table[i]);
     const struct dio_option_numbers *numbers = value;
-    switch (option.type) {
+    switch (table[i].type) {
     case DIO_OPTION_T_INT: dio_str_addf(out, "%lld", (long long)*(const int64_t *)value); break;
     case DIO_OPTION_T_NUMBER: add_double(out, *(const double *)value); break;
     case DIO_OPTION_T_FLAG: dio_str_add(out, *(const bool *)value ? "true" : "false"); break;
-    case DIO_OPTION_T_AUGMENT: dio_augment_get(out, option.name + AUGMENT_PREFIX, &options->augment); break;
+    case DIO_OPTION_T_AUGMENT: dio_augment_get(out, table[i].name + AUGMENT_PREFIX, &options->augment); break;
     case DIO_OPTION_T_CHOICE:
     case DIO_OPTION_T_TEXT: dio_str_add(out, *(const char *const *)value); break;
     case DIO_OPTION_T_NUMBERS:
@@ -363,12 +347,11 @@ dio_status dio_train_options_copy(struct dio_ctx *ctx, const struct dio_train_op
 {
     memcpy(to, from, sizeof *to);
     dio_arena_init(&to->arena, ctx);
-    struct dio_option option;
-    for (size_t i = 0; dio_option_at(i, &option); i++) {
-        if (option.type != DIO_OPTION_T_TEXT && option.type != DIO_OPTION_T_CHOICE) continue;
-        const char **text = member(to, &option);
+    for (size_t i = 0; i < ROWS; i++) {
+        if (table[i].type != DIO_OPTION_T_TEXT && table[i].type != DIO_OPTION_T_CHOICE) continue;
+        const char **text = member(to, &table[i]);
         if (*text) *text = keep(to, *text, strlen(*text));
-        if (*(const char *const *)member_const(from, &option) && !*text) return DIO_ERR_ENV;
+        if (*(const char *const *)member_const(from, &table[i]) && !*text) return DIO_ERR_ENV;
     }
     if (from->recipe) to->recipe = keep(to, from->recipe, strlen(from->recipe));
     return from->recipe && !to->recipe ? DIO_ERR_ENV : DIO_OK;

@@ -13,9 +13,7 @@ enum dio_option_flag {
     DIO_OPTION_POSITIONAL = 1 << 3, /* given without a name on the command line; a recipe has it as a key */
     DIO_OPTION_MACHINE = 1 << 4,    /* changes no result: in recipes, but neither compared nor written by a run */
     DIO_OPTION_COMMAND = 1 << 5,    /* on the command line only */
-    DIO_OPTION_ABOVE = 1 << 6,      /* the range leaves its lower end out */
-    DIO_OPTION_REGISTRY_OPTIMIZER = 1 << 7, /* the choices are the entries of optimizer.h, of schedule.h */
-    DIO_OPTION_REGISTRY_SCHEDULE = 1 << 8
+    DIO_OPTION_ABOVE = 1 << 6       /* the range leaves its lower end out */
 };
 
 enum dio_option_type {
@@ -71,11 +69,13 @@ dio_status dio_train_options_copy(struct dio_ctx *ctx, const struct dio_train_op
 
 /* The table, augment_... included: strings are static. */
 size_t dio_option_count(void);
-bool dio_option_at(size_t i, struct dio_option *option); /* false: behind the last */
+const struct dio_option *dio_option_at(size_t i); /* NULL: behind the last */
 /* By name with '_' or '-'; -1: none. */
 int dio_option_find(const char *name);
-/* The nearest name behind `prefix` ("" or "augment_"), for "did you mean"; NULL: none is near. */
-const char *dio_option_nearest(const char *name, const char *prefix);
+/* The nearest name, for "did you mean"; NULL: none is near. */
+const char *dio_option_nearest(const char *name);
+/* Likewise among the names that begin with `prefix` ("augment_"), without it. */
+const char *dio_option_nearest_behind(const char *prefix, const char *name);
 
 /* Sets entry i from text, checking type and range.  `origin` below the one that set it already changes nothing.
  * `place` as for dio_fail; `shown` is how messages call it ("--lr", "lr"); failures have `status` (DIO_ERR_USAGE for the
