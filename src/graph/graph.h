@@ -45,6 +45,7 @@ struct dio_graph {
     int n_nodes, n_values, n_params, n_stages;
     int n_inputs, inputs[4];
     int n_outputs, outputs[4];
+    int current_stage;
     dio_status status;          /* of the first call that failed: later ones do nothing, so that it is asked once */
     struct dio_ctx *ctx;
     size_t nodes_capacity, values_capacity, params_capacity, stages_capacity;
@@ -62,7 +63,7 @@ int dio_node_n(struct dio_graph *graph, const char *op, const char *name, const 
                const char *attrs_format, ...) DIO_PRINTF(6, 7);
 #define dio_node1(graph, op, name, x, ...) dio_node_n(graph, op, name, (const int[]){x}, 1, __VA_ARGS__)
 #define dio_node2(graph, op, name, x, y, ...) dio_node_n(graph, op, name, (const int[]){x, y}, 2, __VA_ARGS__)
-/* Nodes added from here on belong to this stage. */
+/* Nodes added from here on belong to this stage: a new one, or one that was there before. */
 void dio_graph_stage(struct dio_graph *graph, const char *name);
 void dio_graph_output(struct dio_graph *graph, int value);
 
@@ -71,11 +72,12 @@ int dio_graph_find_param(const struct dio_graph *graph, const char *name);  /* -
 int dio_graph_find_value(const struct dio_graph *graph, const char *name);  /* -1: none */
 
 /* Cuts the graph behind `value`: what it does not need goes, and `value` becomes the only output (a new head is then
- * built on it). */
+ * built on it).  Values, nodes and parameters are numbered anew, in their old order: the cut is outputs[0]. */
 dio_status dio_graph_truncate(struct dio_graph *graph, int value);
 
-/* Fills data of every trained parameter and statistic from scratch, keyed by (seed, parameter name). */
+/* Fills data of every parameter that has some from scratch, keyed by (seed, parameter name). */
 void dio_graph_init_params(struct dio_graph *graph, uint64_t seed);
+void dio_param_init(struct dio_param *param, uint64_t seed);
 
 /* ---- text form (a model that no family describes carries it in its file) ---- */
 dio_status dio_graph_store(const struct dio_graph *graph, struct dio_str *out);
@@ -84,9 +86,11 @@ dio_status dio_graph_load(struct dio_ctx *ctx, const char *text, size_t length, 
 /* ---- frontier: where what can be cached ends ---- */
 
 /* The prefix is every node that depends on no trainable parameter and on no training-time behaviour (a batch norm whose
- * statistics move, a dropout that drops).  Its values that the rest reads are the features. */
+ * statistics move, a dropout that drops).  Its values that the rest reads (or that are outputs) are the features.  With
+ * more than DIO_FRONTIER_MAX of them there is no prefix. */
+enum { DIO_FRONTIER_MAX = 8 };
 struct dio_frontier {
-    int n_values, values[8];
+    int n_values, values[DIO_FRONTIER_MAX];
     int prefix_nodes;   /* how many nodes are in the prefix; 0: nothing can be cached, values are the graph's inputs */
     bool *in_prefix;    /* per node */
 };
