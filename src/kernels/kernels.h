@@ -9,6 +9,7 @@
 #include "kernels/depthwise.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
+#include "kernels/peak.h"
 
 enum dio_isa {
 #define DIO_ISA_TABLE(name, flag) DIO_ISA_##name,

@@ -1,0 +1,117 @@
+#include "kernels/ref/ref.h"
+
+#include <math.h>
+
+static double activate(double value, enum dio_act act)
+{
+    if (act != DIO_ACT_NONE && value < 0) return 0;
+    if (act == DIO_ACT_RELU6 && value > 6) return 6;
+    return value;
+}
+
+struct sum {
+    double value, magnitude;
+};
+
+static void add(struct sum *sum, double term)
+{
+    sum->value += term;
+    sum->magnitude += fabs(term);
+}
+
+void dio_ref_gemm_rows(const struct dio_gemm_rows *g, double *y, double *magnitude)
+{
+    for (int64_t i = 0; i < g->rows; i++) {
+        const int64_t at = g->y_offset ? g->y_offset[i] : i * g->y_stride;
+        const int64_t residual_at = g->y_offset ? g->y_offset[i] : i * g->residual_stride;
+        for (int j = 0; j < g->columns; j++) {
+            struct sum sum = {0, 0};
+            if (g->bias) add(&sum, (double)g->bias[j]);
+            if (g->from_y) add(&sum, (double)g->y[at + j]);
+            for (int64_t t = 0; t < g->taps; t++) {
+                const int64_t row = g->offset ? g->offset[t * g->offset_stride + i] : i * g->x_stride;
+                if (row < 0) continue;
+                for (int64_t c = 0; c < g->channels; c++) {
+                    add(&sum, (double)g->x[row + c] * (double)g->panel[(t * g->channels + c) * g->width + j]);
+                }
+            }
+            if (g->residual) add(&sum, (double)g->residual[residual_at + j]);
+            y[i * g->columns + j] = activate(sum.value, g->act);
+            magnitude[i * g->columns + j] = sum.magnitude;
+        }
+    }
+}
+
+void dio_ref_gemm_outer(const struct dio_gemm_outer *g, double *dw, double *magnitude)
+{
+    for (int64_t c = 0; c < g->channels; c++) {
+        for (int j = 0; j < g->columns; j++) {
+            struct sum sum = {0, 0};
+            add(&sum, (double)g->dw[c * g->width + j]);
+            for (int64_t r = 0; r < g->n_runs; r++) {
+                for (int64_t p = 0; p < g->runs[r].count; p++) {
+                    add(&sum, (double)g->x[g->runs[r].x + p * g->x_step + c] * (double)g->dy[g->runs[r].dy + p * g->dy_step + j]);
+                }
+            }
+            dw[c * g->columns + j] = sum.value;
+            magnitude[c * g->columns + j] = sum.magnitude;
+        }
+    }
+}
+
+void dio_ref_depthwise_row(const struct dio_depthwise_row *d, double *y, double *magnitude)
+{
+    for (int64_t ox = 0; ox < d->out_w; ox++) {
+        for (int64_t c = 0; c < d->channels; c++) {
+            struct sum sum = {0, 0};
+            if (d->bias) add(&sum, (double)d->bias[c]);
+            for (int r = 0; r < d->r; r++) {
+                for (int s = 0; s < d->s; s++) {
+                    const int64_t ix = ox * d->stride - d->pad_left + (int64_t)s * d->dilation;
+                    if (!d->rows[r] || ix < 0 || ix >= d->in_w) continue;
+                    add(&sum, (double)d->rows[r][ix * d->x_pixel + c] * (double)d->filter[(r * d->s + s) * d->filter_stride + c]);
+                }
+            }
+            if (d->residual) add(&sum, (double)d->residual[ox * d->y_pixel + c]);
+            y[ox * d->channels + c] = activate(sum.value, d->act);
+            magnitude[ox * d->channels + c] = sum.magnitude;
+        }
+    }
+}
+
+void dio_ref_depthwise_dx_row(const struct dio_depthwise_row *d, double *y, double *magnitude)
+{
+    for (int64_t ix = 0; ix < d->in_w; ix++) {
+        for (int64_t c = 0; c < d->channels; c++) {
+            struct sum sum = {0, 0};
+            for (int r = 0; r < d->r; r++) {
+                for (int64_t ox = 0; ox < d->out_w; ox++) {
+                    for (int s = 0; s < d->s; s++) {
+                        if (!d->rows[r] || ox * d->stride - d->pad_left + (int64_t)s * d->dilation != ix) continue;
+                        add(&sum, (double)d->rows[r][ox * d->y_pixel + c] * (double)d->filter[(r * d->s + s) * d->filter_stride + c]);
+                    }
+                }
+            }
+            if (d->residual) add(&sum, (double)d->residual[ix * d->x_pixel + c]);
+            y[ix * d->channels + c] = sum.value;
+            magnitude[ix * d->channels + c] = sum.magnitude;
+        }
+    }
+}
+
+void dio_ref_depthwise_dw_row(const struct dio_depthwise_dw_row *d, double *dw, double *magnitude)
+{
+    for (int s = 0; s < d->s; s++) {
+        for (int64_t c = 0; c < d->channels; c++) {
+            struct sum sum = {0, 0};
+            add(&sum, (double)d->dw[s * d->filter_stride + c]);
+            for (int64_t ox = 0; ox < d->out_w; ox++) {
+                const int64_t ix = ox * d->stride - d->pad_left + (int64_t)s * d->dilation;
+                if (ix < 0 || ix >= d->in_w) continue;
+                add(&sum, (double)d->x[ix * d->x_pixel + c] * (double)d->dy[ox * d->y_pixel + c]);
+            }
+            dw[s * d->channels + c] = sum.value;
+            magnitude[s * d->channels + c] = sum.magnitude;
+        }
+    }
+}

@@ -1,0 +1,18 @@
+/* The slots as plain loops in double precision: what tests compare with.  Beside each result stands its magnitude, the sum
+ * of the absolute values of all terms, from which tolerances follow: n * eps * magnitude for a sum of n terms. */
+#ifndef DIO_KERNELS_REF_REF_H
+#define DIO_KERNELS_REF_REF_H
+
+#include "kernels/depthwise.h"
+
+/* y, magnitude: [rows][columns]. */
+void dio_ref_gemm_rows(const struct dio_gemm_rows *g, double *y, double *magnitude);
+/* dw, magnitude: [channels][columns], the earlier content of g->dw included. */
+void dio_ref_gemm_outer(const struct dio_gemm_outer *g, double *dw, double *magnitude);
+/* y, magnitude: [pixels of the row][channels]. */
+void dio_ref_depthwise_row(const struct dio_depthwise_row *d, double *y, double *magnitude);
+void dio_ref_depthwise_dx_row(const struct dio_depthwise_row *d, double *y, double *magnitude);
+/* dw, magnitude: [s][channels]. */
+void dio_ref_depthwise_dw_row(const struct dio_depthwise_dw_row *d, double *dw, double *magnitude);
+
+#endif
