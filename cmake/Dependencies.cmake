@@ -1,12 +1,11 @@
-# Debian packages: libjpeg62-turbo-dev libpng-dev libstb-dev libopenblas-dev libjansson-dev libyaml-dev libarchive-dev
-# zlib1g-dev nettle-dev libcmocka-dev (tests)
+# Debian packages: libjpeg62-turbo-dev libpng-dev libstb-dev libopenblas-dev libyaml-dev libarchive-dev
+# zlib1g-dev nettle-dev; for the tests libcmocka-dev libjansson-dev
 find_package(PkgConfig REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS C)
 find_package(ZLIB REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
 find_package(LibArchive REQUIRED)
-pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.13)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(NETTLE REQUIRED IMPORTED_TARGET nettle)
 # stb_image is a header; its include folder differs between distributions.
@@ -16,4 +15,6 @@ if(DIOPTER_TESTS)
   if(NOT CMOCKA_FOUND)
     message(FATAL_ERROR "cmocka is missing; install libcmocka-dev or configure with -DDIOPTER_TESTS=OFF")
   endif()
+  # The judge of our JSON reader.
+  pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.13)
 endif()

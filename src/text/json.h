@@ -38,7 +38,7 @@ struct dio_json_scan {
     const unsigned char *bytes;
     size_t length, at;
     uint32_t line;
-    size_t line_start;
+    size_t line_start, counted; /* begin of the line; how far its characters are counted */
     int depth;
     unsigned char in_map[DIO_MAX_JSON_DEPTH + 1];
     int expect;
