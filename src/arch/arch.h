@@ -16,6 +16,8 @@ struct dio_arch_config {
     int64_t stem_padding;   /* -1: the variant's own */
 };
 struct dio_arch_config dio_arch_config_default(const char *variant);
+/* Reads a model's options ("bn_eps=0.001 pad_mode=same") over what is there; what it does not know is left. */
+void dio_arch_read_options(const char *text, struct dio_arch_config *config);
 
 /* Tensors of a file, as recognition sees them: sorted by name, looked up behind a prefix ("module."). */
 struct dio_named_shape {

@@ -28,7 +28,7 @@ struct dio_arch_answer {
     struct dio_arch_match match;    /* naming, classes and channels also where a tag settled the rest */
     enum dio_evidence evidence;
     char prefix[256];               /* in front of every tensor that the model wants */
-    char why[512];                  /* "architecture resnet18, from key names"; without a final point */
+    char why[512];                  /* "architecture resnet18, from key names"; match.assumed says what that leaves open */
 };
 
 /* An unknown tag in --arch is DIO_ERR_USAGE with the nearest known one; all else that is not known gives arch NULL. */
