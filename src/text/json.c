@@ -12,7 +12,7 @@ struct builder {
     struct dio_tree *tree;
     struct dio_json_scan scan;
     struct dio_str buffer;
-    struct dio_node *stack;
+    struct dio_tree_node *stack;
     size_t used, capacity;
     size_t open_at[DIO_MAX_JSON_DEPTH + 1]; /* index in the stack of each open list or map */
     const char *key;
@@ -32,20 +32,20 @@ static dio_status fail_twice(struct builder *builder, const char *key, uint32_t 
 
 static int by_key(const void *a, const void *b)
 {
-    const struct dio_node *const *left = a, *const *right = b;
+    const struct dio_tree_node *const *left = a, *const *right = b;
     int order = strcmp((*left)->key, (*right)->key);
     if (order != 0) return order;
     return *left < *right ? -1 : *left > *right; /* the later of two stands behind */
 }
 
-static dio_status check_keys_sorted(struct builder *builder, const struct dio_node *items, size_t count)
+static dio_status check_keys_sorted(struct builder *builder, const struct dio_tree_node *items, size_t count)
 {
     dio_status status = DIO_OK;
-    const struct dio_node **sorted = dio_alloc_array(builder->scan.ctx, count, sizeof *sorted, "keys of an object");
+    const struct dio_tree_node **sorted = dio_alloc_array(builder->scan.ctx, count, sizeof *sorted, "keys of an object");
     if (!sorted) return DIO_ERR_ENV;
     for (size_t i = 0; i < count; i++) sorted[i] = &items[i];
     qsort(sorted, count, sizeof *sorted, by_key);
-    const struct dio_node *first = NULL, *second = NULL;
+    const struct dio_tree_node *first = NULL, *second = NULL;
     for (size_t i = 1; i < count; i++) {
         if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0 && (!second || sorted[i] < second)) {
             first = sorted[i - 1];
@@ -57,7 +57,7 @@ static dio_status check_keys_sorted(struct builder *builder, const struct dio_no
     return status;
 }
 
-static dio_status check_keys(struct builder *builder, const struct dio_node *items, size_t count)
+static dio_status check_keys(struct builder *builder, const struct dio_tree_node *items, size_t count)
 {
     if (count > 16) return check_keys_sorted(builder, items, count);
     for (size_t i = 1; i < count; i++) {
@@ -76,7 +76,7 @@ static dio_status push(struct builder *builder, enum dio_node_type type)
     void *stack = builder->stack;
     DIO_PASS(dio_grow(scan->ctx, &stack, &builder->capacity, builder->used + 1, sizeof *builder->stack, "JSON values"));
     builder->stack = stack;
-    struct dio_node node = {.type = type, .line = scan->token_line, .column = scan->column, .key = builder->key,
+    struct dio_tree_node node = {.type = type, .line = scan->token_line, .column = scan->column, .key = builder->key,
                             .key_line = builder->key_line};
     if (type != DIO_NODE_LIST && type != DIO_NODE_MAP) {
         node.text = dio_arena_strndup(&builder->tree->arena, scan->text, scan->text_length);
@@ -94,7 +94,7 @@ static dio_status close_node(struct builder *builder)
     size_t at = builder->open_at[builder->scan.depth + 1], count = builder->used - at - 1, bytes;
     if (builder->stack[at].type == DIO_NODE_MAP) DIO_PASS(check_keys(builder, &builder->stack[at + 1], count));
     if (!dio_mul_size(count, sizeof *builder->stack, &bytes)) bytes = SIZE_MAX;
-    struct dio_node *items = dio_arena_alloc(&builder->tree->arena, bytes);
+    struct dio_tree_node *items = dio_arena_alloc(&builder->tree->arena, bytes);
     if (!items) return DIO_ERR_ENV;
     if (count > 0) memcpy(items, &builder->stack[at + 1], bytes);
     builder->stack[at].items = items;
@@ -132,7 +132,7 @@ static dio_status build(struct builder *builder)
         DIO_PASS(dio_json_scan_next(&builder->scan));
         DIO_PASS(take_token(builder));
     } while (builder->scan.event != DIO_JSON_END);
-    struct dio_node *root = dio_arena_alloc(&builder->tree->arena, sizeof *root);
+    struct dio_tree_node *root = dio_arena_alloc(&builder->tree->arena, sizeof *root);
     if (!root) return DIO_ERR_ENV;
     *root = builder->stack[0];
     builder->tree->root = root;

@@ -15,7 +15,7 @@ void dio_tree_free(struct dio_tree *tree)
     *tree = (struct dio_tree){.root = NULL};
 }
 
-const struct dio_node *dio_node_get(const struct dio_node *map, const char *key)
+const struct dio_tree_node *dio_node_get(const struct dio_tree_node *map, const char *key)
 {
     if (!map || map->type != DIO_NODE_MAP) return NULL;
     for (size_t i = 0; i < map->count; i++) {
@@ -24,17 +24,17 @@ const struct dio_node *dio_node_get(const struct dio_node *map, const char *key)
     return NULL;
 }
 
-static bool is_scalar(const struct dio_node *node)
+static bool is_scalar(const struct dio_tree_node *node)
 {
     return node->type != DIO_NODE_LIST && node->type != DIO_NODE_MAP;
 }
 
-bool dio_node_is(const struct dio_node *node, const char *text)
+bool dio_node_is(const struct dio_tree_node *node, const char *text)
 {
     return node && is_scalar(node) && strcmp(node->text, text) == 0;
 }
 
-dio_status dio_tree_fail(struct dio_tree *tree, const struct dio_node *node, const char *format, ...)
+dio_status dio_tree_fail(struct dio_tree *tree, const struct dio_tree_node *node, const char *format, ...)
 {
     struct dio_place place = {.file = tree->file, .part = tree->part, .line = node ? node->line : 0};
     char text[1024];
@@ -46,7 +46,7 @@ dio_status dio_tree_fail(struct dio_tree *tree, const struct dio_node *node, con
 }
 
 /* What stands there, for "(found ...)". */
-static void show(const struct dio_node *node, char out[SHOWN])
+static void show(const struct dio_tree_node *node, char out[SHOWN])
 {
     switch (node->type) {
     case DIO_NODE_LIST: snprintf(out, SHOWN, "a list"); return;
@@ -62,7 +62,7 @@ static void show(const struct dio_node *node, char out[SHOWN])
     }
 }
 
-static dio_status fail_value(struct dio_tree *tree, const struct dio_node *node, const char *name, const char *wanted)
+static dio_status fail_value(struct dio_tree *tree, const struct dio_tree_node *node, const char *name, const char *wanted)
 {
     char found[SHOWN];
     show(node, found);
@@ -71,12 +71,12 @@ static dio_status fail_value(struct dio_tree *tree, const struct dio_node *node,
     return dio_tree_fail(tree, node, "%s must be %s (found %s)", name, wanted, found);
 }
 
-static bool may_be_number(const struct dio_node *node)
+static bool may_be_number(const struct dio_tree_node *node)
 {
     return node->type == DIO_NODE_NUMBER || node->type == DIO_NODE_PLAIN;
 }
 
-dio_status dio_node_whole(struct dio_tree *tree, const struct dio_node *node, const char *name, int64_t min, int64_t max,
+dio_status dio_node_whole(struct dio_tree *tree, const struct dio_tree_node *node, const char *name, int64_t min, int64_t max,
                           int64_t *out)
 {
     int64_t value;
@@ -107,7 +107,7 @@ static void describe_range(double min, double max, char *out, size_t out_size)
     }
 }
 
-dio_status dio_node_number(struct dio_tree *tree, const struct dio_node *node, const char *name, double min, double max,
+dio_status dio_node_number(struct dio_tree *tree, const struct dio_tree_node *node, const char *name, double min, double max,
                            double *out)
 {
     double value;
@@ -121,7 +121,7 @@ dio_status dio_node_number(struct dio_tree *tree, const struct dio_node *node, c
 }
 
 /* YAML's other spellings of truth (yes, on, ...) are words here: what they mean differs between readers. */
-dio_status dio_node_bool(struct dio_tree *tree, const struct dio_node *node, const char *name, bool *out)
+dio_status dio_node_bool(struct dio_tree *tree, const struct dio_tree_node *node, const char *name, bool *out)
 {
     if (node->type == DIO_NODE_BOOL || node->type == DIO_NODE_PLAIN) {
         bool yes = strcmp(node->text, "true") == 0;
@@ -133,7 +133,7 @@ dio_status dio_node_bool(struct dio_tree *tree, const struct dio_node *node, con
     return fail_value(tree, node, name, "true or false");
 }
 
-dio_status dio_node_text(struct dio_tree *tree, const struct dio_node *node, const char *name, const char **out)
+dio_status dio_node_text(struct dio_tree *tree, const struct dio_tree_node *node, const char *name, const char **out)
 {
     if ((node->type != DIO_NODE_TEXT && node->type != DIO_NODE_PLAIN) || node->count == 0) {
         return fail_value(tree, node, name, "text");
@@ -143,7 +143,7 @@ dio_status dio_node_text(struct dio_tree *tree, const struct dio_node *node, con
 }
 
 /* The node of a key; NULL with DIO_OK: an optional key is not there. */
-static dio_status find(struct dio_tree *tree, const struct dio_node *map, const char *key, bool *found, const struct dio_node **node)
+static dio_status find(struct dio_tree *tree, const struct dio_tree_node *map, const char *key, bool *found, const struct dio_tree_node **node)
 {
     *node = dio_node_get(map, key);
     if (*node && (*node)->type == DIO_NODE_NULL && found) *node = NULL;
@@ -152,40 +152,40 @@ static dio_status find(struct dio_tree *tree, const struct dio_node *map, const 
     return dio_tree_fail(tree, map == tree->root ? NULL : map, "%s is missing", key);
 }
 
-dio_status dio_tree_whole(struct dio_tree *tree, const struct dio_node *map, const char *key, int64_t min, int64_t max,
+dio_status dio_tree_whole(struct dio_tree *tree, const struct dio_tree_node *map, const char *key, int64_t min, int64_t max,
                           int64_t *out, bool *found)
 {
-    const struct dio_node *node;
+    const struct dio_tree_node *node;
     DIO_PASS(find(tree, map, key, found, &node));
     return node ? dio_node_whole(tree, node, key, min, max, out) : DIO_OK;
 }
 
-dio_status dio_tree_number(struct dio_tree *tree, const struct dio_node *map, const char *key, double min, double max,
+dio_status dio_tree_number(struct dio_tree *tree, const struct dio_tree_node *map, const char *key, double min, double max,
                            double *out, bool *found)
 {
-    const struct dio_node *node;
+    const struct dio_tree_node *node;
     DIO_PASS(find(tree, map, key, found, &node));
     return node ? dio_node_number(tree, node, key, min, max, out) : DIO_OK;
 }
 
-dio_status dio_tree_bool(struct dio_tree *tree, const struct dio_node *map, const char *key, bool *out, bool *found)
+dio_status dio_tree_bool(struct dio_tree *tree, const struct dio_tree_node *map, const char *key, bool *out, bool *found)
 {
-    const struct dio_node *node;
+    const struct dio_tree_node *node;
     DIO_PASS(find(tree, map, key, found, &node));
     return node ? dio_node_bool(tree, node, key, out) : DIO_OK;
 }
 
-dio_status dio_tree_text(struct dio_tree *tree, const struct dio_node *map, const char *key, const char **out, bool *found)
+dio_status dio_tree_text(struct dio_tree *tree, const struct dio_tree_node *map, const char *key, const char **out, bool *found)
 {
-    const struct dio_node *node;
+    const struct dio_tree_node *node;
     DIO_PASS(find(tree, map, key, found, &node));
     return node ? dio_node_text(tree, node, key, out) : DIO_OK;
 }
 
-dio_status dio_tree_choice(struct dio_tree *tree, const struct dio_node *map, const char *key, const char *const *words,
+dio_status dio_tree_choice(struct dio_tree *tree, const struct dio_tree_node *map, const char *key, const char *const *words,
                            size_t count, size_t *out, bool *found)
 {
-    const struct dio_node *node;
+    const struct dio_tree_node *node;
     DIO_PASS(find(tree, map, key, found, &node));
     if (!node) return DIO_OK;
     const char *text = "";
@@ -207,10 +207,10 @@ dio_status dio_tree_choice(struct dio_tree *tree, const struct dio_node *map, co
     return dio_tree_fail(tree, node, "%s: \"%s\" is not known; known: %s", key, shown, list);
 }
 
-static dio_status find_of_type(struct dio_tree *tree, const struct dio_node *map, const char *key, enum dio_node_type type,
-                               const char *wanted, const struct dio_node **out, bool *found)
+static dio_status find_of_type(struct dio_tree *tree, const struct dio_tree_node *map, const char *key, enum dio_node_type type,
+                               const char *wanted, const struct dio_tree_node **out, bool *found)
 {
-    const struct dio_node *node;
+    const struct dio_tree_node *node;
     DIO_PASS(find(tree, map, key, found, &node));
     if (!node) return DIO_OK;
     if (node->type != type) return fail_value(tree, node, key, wanted);
@@ -218,22 +218,22 @@ static dio_status find_of_type(struct dio_tree *tree, const struct dio_node *map
     return DIO_OK;
 }
 
-dio_status dio_tree_list(struct dio_tree *tree, const struct dio_node *map, const char *key, const struct dio_node **out,
+dio_status dio_tree_list(struct dio_tree *tree, const struct dio_tree_node *map, const char *key, const struct dio_tree_node **out,
                          bool *found)
 {
     return find_of_type(tree, map, key, DIO_NODE_LIST, "a list", out, found);
 }
 
-dio_status dio_tree_map(struct dio_tree *tree, const struct dio_node *map, const char *key, const struct dio_node **out,
+dio_status dio_tree_map(struct dio_tree *tree, const struct dio_tree_node *map, const char *key, const struct dio_tree_node **out,
                         bool *found)
 {
     return find_of_type(tree, map, key, DIO_NODE_MAP, "a mapping", out, found);
 }
 
-dio_status dio_tree_numbers(struct dio_tree *tree, const struct dio_node *map, const char *key, size_t count, double min,
+dio_status dio_tree_numbers(struct dio_tree *tree, const struct dio_tree_node *map, const char *key, size_t count, double min,
                             double max, double *out, bool *found)
 {
-    const struct dio_node *list = NULL;
+    const struct dio_tree_node *list = NULL;
     DIO_PASS(dio_tree_list(tree, map, key, &list, found));
     if (!list) return DIO_OK;
     if (list->count != count) {
@@ -247,7 +247,7 @@ dio_status dio_tree_numbers(struct dio_tree *tree, const struct dio_node *map, c
     return DIO_OK;
 }
 
-dio_status dio_tree_only_keys(struct dio_tree *tree, const struct dio_node *map, const char *prefix,
+dio_status dio_tree_only_keys(struct dio_tree *tree, const struct dio_tree_node *map, const char *prefix,
                               const char *const *known, size_t count)
 {
     for (size_t i = 0; map && map->type == DIO_NODE_MAP && i < map->count; i++) {
@@ -258,7 +258,7 @@ dio_status dio_tree_only_keys(struct dio_tree *tree, const struct dio_node *map,
         char shown[SHOWN];
         dio_escape(shown, sizeof shown, key, strlen(key), 64);
         const char *nearest = dio_nearest(key, known, count);
-        struct dio_node at = {.line = map->items[i].key_line};
+        struct dio_tree_node at = {.line = map->items[i].key_line};
         if (!nearest) return dio_tree_fail(tree, &at, "unknown key \"%s%s\"", prefix, shown);
         return dio_tree_fail(tree, &at, "unknown key \"%s%s\"; did you mean \"%s%s\"?", prefix, shown, prefix, nearest);
     }

@@ -13,7 +13,7 @@ struct reading {
     const char *folder; /* of the recipe */
 };
 
-static dio_status unknown_key(struct reading *reading, const struct dio_node *node, const char *nearest)
+static dio_status unknown_key(struct reading *reading, const struct dio_tree_node *node, const char *nearest)
 {
     char key[220], hint[120];
     struct dio_place place = {.file = reading->tree->file, .line = node->key_line};
@@ -25,13 +25,13 @@ static dio_status unknown_key(struct reading *reading, const struct dio_node *no
     return dio_fail(reading->ctx, DIO_ERR_INPUT, "Y2", &place, "unknown key \"%s\"", key);
 }
 
-static bool is_scalar(const struct dio_node *node)
+static bool is_scalar(const struct dio_tree_node *node)
 {
     return node->type != DIO_NODE_LIST && node->type != DIO_NODE_MAP && node->type != DIO_NODE_NULL;
 }
 
 /* A scalar's text, or a list's scalars joined with commas.  *wrong gets a word for what cannot be a value. */
-static bool value_text(const struct dio_node *node, bool list_allowed, struct dio_str *out, const char **wrong)
+static bool value_text(const struct dio_tree_node *node, bool list_allowed, struct dio_str *out, const char **wrong)
 {
     *wrong = node->type == DIO_NODE_MAP ? "a mapping" : "a list";
     if (is_scalar(node)) {
@@ -63,7 +63,7 @@ static dio_status set_path(struct reading *reading, size_t i, const struct dio_p
     return status;
 }
 
-static dio_status set_key(struct reading *reading, size_t i, const struct dio_node *node)
+static dio_status set_key(struct reading *reading, size_t i, const struct dio_tree_node *node)
 {
     dio_status status;
     const struct dio_option *option = dio_option_at(i);
@@ -96,14 +96,14 @@ fail:
 }
 
 /* Keys of `augment`: the random views, and mean and std for those who look for them there. */
-static dio_status read_augment(struct reading *reading, const struct dio_node *node)
+static dio_status read_augment(struct reading *reading, const struct dio_tree_node *node)
 {
     struct dio_place place = {.file = reading->tree->file, .line = node->key_line};
     if (node->type != DIO_NODE_MAP) {
         return dio_fail(reading->ctx, DIO_ERR_INPUT, "Y4", &place, "augment must be a mapping (flip: true, ...)");
     }
     for (size_t k = 0; k < node->count; k++) {
-        const struct dio_node *item = &node->items[k];
+        const struct dio_tree_node *item = &node->items[k];
         char name[64];
         bool preprocessing = strcmp(item->key, "mean") == 0 || strcmp(item->key, "std") == 0;
         snprintf(name, sizeof name, "%s%.48s", preprocessing ? "" : "augment_", item->key);
@@ -131,7 +131,7 @@ dio_status dio_recipe_read(struct dio_ctx *ctx, const char *file, struct dio_tra
     tree.file = options->recipe;
     /* Plain keys first: what `augment` has beside them can then be told to stand twice. */
     for (size_t k = 0; k < tree.root->count; k++) {
-        const struct dio_node *item = &tree.root->items[k];
+        const struct dio_tree_node *item = &tree.root->items[k];
         if (strcmp(item->key, "augment") == 0) continue;
         int i = dio_option_find(item->key);
         bool known = i >= 0 && strcmp(dio_option_at((size_t)i)->name, item->key) == 0;
@@ -140,7 +140,7 @@ dio_status dio_recipe_read(struct dio_ctx *ctx, const char *file, struct dio_tra
         }
         DIO_TRY(set_key(&reading, (size_t)i, item));
     }
-    const struct dio_node *augment = dio_node_get(tree.root, "augment");
+    const struct dio_tree_node *augment = dio_node_get(tree.root, "augment");
     if (augment) DIO_TRY(read_augment(&reading, augment));
     status = DIO_OK;
 fail:

@@ -30,7 +30,7 @@ static void test_tree(void **state)
     assert_ok(&test, parse(&test, "\xef\xbb\xbf{\"a\": [1, -2.5e3, true, null],\r\n \"b\\u00e9\": {\"c\": \"x\\n\\ud83d\\ude00\"}}\n", &tree));
     assert_int_equal(tree.root->type, DIO_NODE_MAP);
     assert_int_equal(tree.root->count, 2);
-    const struct dio_node *a = dio_node_get(tree.root, "a");
+    const struct dio_tree_node *a = dio_node_get(tree.root, "a");
     assert_non_null(a);
     assert_int_equal(a->count, 4);
     assert_string_equal(a->items[1].text, "-2.5e3");
@@ -38,7 +38,7 @@ static void test_tree(void **state)
     assert_int_equal(a->items[3].type, DIO_NODE_NULL);
     assert_int_equal(a->line, 1);
     assert_int_equal(a->column, 7);
-    const struct dio_node *b = dio_node_get(tree.root, "b\xc3\xa9");
+    const struct dio_tree_node *b = dio_node_get(tree.root, "b\xc3\xa9");
     assert_non_null(b);
     assert_int_equal(b->key_line, 2);
     assert_string_equal(dio_node_get(b, "c")->text, "x\n\xf0\x9f\x98\x80");
