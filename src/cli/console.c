@@ -1,0 +1,289 @@
+/* Messages and progress.  This is a program's console, hence the one file with state of its own. */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "cli/cli.h"
+
+enum { MOST_OF_ONE_KIND = 10, KINDS = 64 };
+
+static struct {
+    bool json, quiet, working, terminal;
+    char **waiting;         /* lines held back until work begins */
+    size_t n_waiting;
+    struct {
+        char code[8];
+        unsigned long count;
+    } kinds[KINDS];
+    size_t n_kinds;
+    bool bar_open;          /* a progress line stands on the terminal without its end */
+    char stage[64];
+    double stage_start, last_shown;
+    uint64_t last_plain;
+} console;
+
+const char *cli_escaped(const char *text)
+{
+    static char buffers[4][512];
+    static unsigned turn;
+    char *out = buffers[turn++ % 4];
+    dio_escape(out, sizeof buffers[0], text, strlen(text), 200);
+    return out;
+}
+
+static void close_bar(void)
+{
+    if (!console.bar_open) return;
+    (void)fputs("\r\x1b[K", stderr);
+    console.bar_open = false;
+}
+
+static void emit(const char *line)
+{
+    close_bar();
+    (void)fprintf(stderr, "%s\n", line);
+}
+
+/* At most ten lines of one kind; the rest is counted. */
+static bool wanted(const char *code)
+{
+    size_t i = 0;
+    while (i < console.n_kinds && strcmp(console.kinds[i].code, code) != 0) i++;
+    if (i == console.n_kinds) {
+        if (i == KINDS) return true;
+        (void)snprintf(console.kinds[i].code, sizeof console.kinds[i].code, "%s", code);
+        console.n_kinds++;
+    }
+    return ++console.kinds[i].count <= MOST_OF_ONE_KIND;
+}
+
+static void hold(const char *line)
+{
+    char **grown = realloc(console.waiting, (console.n_waiting + 1) * sizeof *grown);
+    char *copy = grown ? strdup(line) : NULL;
+    if (grown) console.waiting = grown;
+    if (copy) console.waiting[console.n_waiting++] = copy;
+}
+
+static void on_message(void *user, const diopter_message *message)
+{
+    (void)user;
+    if (console.quiet && message->level == DIOPTER_NOTE) return;
+    if (message->code[0] && !wanted(message->code)) return;
+    char line[2400];
+    if (console.json) (void)snprintf(line, sizeof line, "%s", message->json);
+    else (void)snprintf(line, sizeof line, "diopter: %s", message->human);
+    if (console.working) emit(line);
+    else hold(line);
+}
+
+static void clock_text(char *out, size_t size, double seconds)
+{
+    long whole = lround(seconds);
+    if (whole >= 3600) (void)snprintf(out, size, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
+    else (void)snprintf(out, size, "%ld:%02ld", whole / 60, whole % 60);
+}
+
+static void figures(char *out, size_t size, const diopter_progress *p, double seconds)
+{
+    char loss[48] = "", accuracy[48] = "", left[32] = "";
+    if (!isnan(p->loss)) (void)snprintf(loss, sizeof loss, ", loss %.4f", p->loss);
+    if (!isnan(p->accuracy)) (void)snprintf(accuracy, sizeof accuracy, ", accuracy %.1f %%", 100 * p->accuracy);
+    double rate = seconds > 0 ? (double)p->done / seconds : 0;
+    if (p->total > p->done && rate > 0) {
+        char text[24];
+        clock_text(text, sizeof text, (double)(p->total - p->done) / rate);
+        (void)snprintf(left, sizeof left, ", %s left", text);
+    }
+    char of[32] = "";
+    if (p->total) (void)snprintf(of, sizeof of, " of %llu", (unsigned long long)p->total);
+    (void)snprintf(out, size, "%llu%s %s, %.3g/s%s%s%s", (unsigned long long)p->done, of, p->unit, rate, left, loss, accuracy);
+}
+
+static void show_bar(const diopter_progress *p, double seconds)
+{
+    enum { WIDTH = 24 };
+    char bar[WIDTH * 3 + 1] = "", text[256];
+    if (p->total) {
+        int full = (int)(WIDTH * (p->done < p->total ? p->done : p->total) / p->total);
+        for (int i = 0; i < WIDTH; i++) (void)strcat(bar, i < full ? "\xe2\x94\x81" : "\xe2\x94\x80");
+    }
+    figures(text, sizeof text, p, seconds);
+    (void)fprintf(stderr, "\r\x1b[K%s %s %s", p->stage, bar, text);
+    (void)fflush(stderr);
+    console.bar_open = true;
+}
+
+static void on_progress(void *user, const diopter_progress *p)
+{
+    (void)user;
+    cli_console_begin();
+    if (console.quiet || console.json) return;
+    double now = dio_clock_seconds();
+    bool last = p->total && p->done >= p->total;
+    if (strcmp(console.stage, p->stage) != 0) {
+        close_bar();
+        (void)snprintf(console.stage, sizeof console.stage, "%s", p->stage);
+        console.stage_start = now;
+        console.last_shown = 0;
+    }
+    double seconds = now - console.stage_start;
+    if (console.terminal) {
+        if (!last && now - console.last_shown < 0.1) return;
+        show_bar(p, seconds);
+        if (last) {
+            (void)fputc('\n', stderr);
+            console.bar_open = false;
+        }
+    } else {
+        /* A file gets a line when a stage ends, and every ten seconds within a long one. */
+        if (!last && (console.last_shown == 0 ? seconds < 10 : now - console.last_shown < 10)) return;
+        char text[256];
+        figures(text, sizeof text, p, seconds);
+        (void)fprintf(stderr, "%s: %s\n", p->stage, text);
+    }
+    console.last_shown = now;
+}
+
+void cli_console_settings(struct cli *cli, diopter_settings *settings)
+{
+    console.json = cli->json;
+    console.quiet = cli->quiet;
+    console.terminal = isatty(STDERR_FILENO) == 1;
+    settings->on_message = on_message;
+    settings->on_progress = on_progress;
+    settings->user = NULL;
+}
+
+void cli_console_begin(void)
+{
+    if (console.working) return;
+    console.working = true;
+    for (size_t i = 0; i < console.n_waiting; i++) {
+        emit(console.waiting[i]);
+        free(console.waiting[i]);
+    }
+    free(console.waiting);
+    console.waiting = NULL;
+    console.n_waiting = 0;
+}
+
+void cli_console_end(void)
+{
+    close_bar();
+    for (size_t i = 0; i < console.n_kinds && console.working; i++) {
+        if (console.kinds[i].count > MOST_OF_ONE_KIND && !console.json) {
+            (void)fprintf(stderr, "diopter: and %lu more like these (%s)\n", console.kinds[i].count - MOST_OF_ONE_KIND,
+                          console.kinds[i].code);
+        }
+    }
+    console.n_kinds = 0;
+    for (size_t i = 0; i < console.n_waiting; i++) free(console.waiting[i]);
+    free(console.waiting);
+    console.waiting = NULL;
+    console.n_waiting = 0;
+}
+
+static void print_error_json(const char *text, int code)
+{
+    (void)fprintf(stderr,
+                  "{\"level\":\"error\",\"code\":null,\"exit\":%d,\"file\":null,\"tensor\":null,\"offset\":null,"
+                  "\"line\":null,\"message\":\"",
+                  code);
+    for (const char *at = text; *at; at++) {
+        if (*at == '"' || *at == '\\') (void)fputc('\\', stderr);
+        (void)fputc(*at, stderr);
+    }
+    (void)fputs("\",\"hint\":null}\n", stderr);
+}
+
+int cli_usage_error(const struct cli *cli, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    cli_console_end();
+    if (cli->json) print_error_json(text, 2);
+    else if (cli->verb) (void)fprintf(stderr, "diopter: %s: %s\n", cli->verb->name, text);
+    else (void)fprintf(stderr, "diopter: %s\n", text);
+    return 2;
+}
+
+int cli_finish(struct cli *cli, diopter_status status)
+{
+    if (status == DIOPTER_OK || status == DIOPTER_PARTIAL) cli_console_begin();
+    cli_console_end();
+    if (status == DIOPTER_OK || status == DIOPTER_PARTIAL || !cli->context) return (int)status;
+    const char *text = cli->json ? diopter_error_json(cli->context) : diopter_error_text(cli->context);
+    if (text[0]) {
+        bool usage = status == DIOPTER_ERROR_USAGE && !cli->json;
+        (void)fprintf(stderr, "%s%s%s%s\n", cli->json ? "" : "diopter: ", usage ? cli->verb->name : "", usage ? ": " : "", text);
+    }
+    return (int)status;
+}
+
+int cli_flush_output(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+    if (errno == EPIPE) cli_die_by_signal(SIGPIPE);
+    (void)fprintf(stderr, "diopter: standard output: %s\n", strerror(errno));
+    return 4;
+}
+
+static int write_failed(const char *path, const char *what)
+{
+    (void)fprintf(stderr, "diopter: %s: %s: %s\n", cli_escaped(path), what, strerror(errno));
+    return 4;
+}
+
+static bool write_all(int fd, const char *text, size_t length)
+{
+    while (length > 0) {
+        ssize_t done = write(fd, text, length);
+        if (done < 0 && errno == EINTR) continue;
+        if (done <= 0) return false;
+        text += done;
+        length -= (size_t)done;
+    }
+    return true;
+}
+
+int cli_write_file(struct cli *cli, const char *path, const char *text)
+{
+    (void)cli;
+    if (strcmp(path, "-") == 0) {
+        (void)fputs(text, stdout);
+        return 0;
+    }
+    struct stat there;
+    bool direct = stat(path, &there) == 0 && !S_ISREG(there.st_mode);
+    char temporary[4096];
+    int length = snprintf(temporary, sizeof temporary, direct ? "%s" : "%s.tmp-%ld", path, (long)getpid());
+    if (length < 0 || (size_t)length >= sizeof temporary) {
+        errno = ENAMETOOLONG;
+        return write_failed(path, "open");
+    }
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_CLOEXEC | (direct ? 0 : O_TRUNC), 0666);
+    if (fd < 0) return write_failed(path, "open");
+    bool good = write_all(fd, text, strlen(text));
+    int error = errno;
+    if (good && !direct) good = fsync(fd) == 0;
+    if (close(fd) != 0) good = false;
+    if (good && !direct) good = rename(temporary, path) == 0;
+    if (good) return 0;
+    if (error) errno = error;
+    int code = write_failed(path, "write");
+    if (!direct) (void)unlink(temporary);
+    return code;
+}
