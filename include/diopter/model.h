@@ -23,8 +23,7 @@ typedef struct diopter_model_info {
     const char *format;         /* "safetensors", "torch", ... */
     const char *family;         /* "resnet"; "" when unknown */
     const char *architecture;   /* "resnet18"; "" when unknown */
-    const char *evidence;       /* what told the architecture: "metadata of the file", "key names", ... */
-    const char *assumed;        /* what names and shapes cannot show, and the options that change it; "" when nothing */
+    const char *notes;          /* lines: what told the architecture, what was assumed, and the options that change it */
     const char *names;          /* naming of the parameters: "torchvision", "timm", ... */
     int64_t parameters;         /* trained numbers; batch-norm statistics not counted */
     int64_t macs;               /* multiply-adds of one picture */

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "api/private.h"
-#include "base/message.h"
 
 const char *diopter_version(void)
 {

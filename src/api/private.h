@@ -37,13 +37,10 @@ struct diopter_model {
     diopter_context *context;
     struct dio_loaded loaded;
     char *path;
-    char *class_text;                   /* of the last class asked for without a name */
-    char *description, *description_json, *receipt;
+    char *notes, *preprocessing, *preprocessing_json, *receipt;
     struct dio_stage_summary *stages;
     int n_stages;
-    char *architecture_note;
     struct dio_plan *plan;              /* of forward, made when first wanted */
-    int64_t plan_batch;
     char class_buffer[24];
 };
 
@@ -59,6 +56,9 @@ double api_extra_number(const diopter_options *options, const char *name, unsign
 
 /* What the options say about opening a model; they have to outlive it. */
 struct dio_load_options api_load_options(const diopter_options *options);
+
+/* Refuses a model without a head, or of an unknown architecture. */
+dio_status api_need_head(const diopter_model *model);
 
 /* A string for the caller (malloc), from what was gathered; frees `text`.  NULL: out of memory. */
 char *api_take_text(struct dio_str *text);

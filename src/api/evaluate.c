@@ -1,0 +1,182 @@
+#include <math.h>
+#include <string.h>
+
+#include "api/private.h"
+#include "eval/tables.h"
+#include "predict/evaluate.h"
+
+struct diopter_evaluation {
+    diopter_context *context;
+    struct dio_metrics metrics;
+};
+
+void diopter_evaluation_destroy(diopter_evaluation *evaluation)
+{
+    if (!evaluation) return;
+    dio_metrics_free(&evaluation->metrics);
+    dio_free(&evaluation->context->ctx, evaluation);
+}
+
+/* The model's class names, or the indices as names when it has none. */
+static dio_status class_names(struct dio_ctx *ctx, const struct dio_model *model, struct dio_arena *arena,
+                              const char *const **names)
+{
+    const char **list = dio_arena_alloc(arena, (size_t)model->n_classes * sizeof *list);
+    if (!list) return DIO_ERR_ENV;
+    for (int64_t i = 0; i < model->n_classes; i++) {
+        char buffer[24];
+        const char *name = dio_model_class_name(model, (size_t)i, buffer);
+        list[i] = dio_arena_strndup(arena, name, strlen(name));
+        if (!list[i]) return DIO_ERR_ENV;
+    }
+    (void)ctx;
+    *names = list;
+    return DIO_OK;
+}
+
+static dio_status positive_class(struct dio_ctx *ctx, const char *wanted, const char *const *names, int64_t count, int *out)
+{
+    *out = -1;
+    if (!wanted) return DIO_OK;
+    for (int64_t i = 0; i < count; i++) {
+        if (strcmp(names[i], wanted) == 0) {
+            *out = (int)i;
+            return DIO_OK;
+        }
+    }
+    char shown[256];
+    dio_escape(shown, sizeof shown, wanted, strlen(wanted), 200);
+    return dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "--positive: the model has no class \"%s\"", shown);
+}
+
+static dio_status judge(struct dio_ctx *ctx, const struct dio_model *model, const struct dio_dataset *dataset,
+                        const char *const *names, const diopter_options *options, diopter_evaluation *out)
+{
+    const unsigned use = DIOPTER_FOR_EVALUATE;
+    dio_status status = DIO_OK;
+    uint32_t *items = NULL;
+    size_t count = 0;
+    struct dio_evaluation rows = {0};
+    const struct dio_evaluate_options how = {.batch = api_extra_whole(options, "batch_size", use),
+                                             .stop_at_bad = strcmp(options->train.bad, "stop") == 0,
+                                             .max_bad = options->train.max_bad};
+    struct dio_metrics_options measures = {.classes = names,
+                                           .n_classes = (size_t)model->n_classes,
+                                           .threshold = api_extra_number(options, "threshold", use),
+                                           .seed = (uint64_t)options->train.seed,
+                                           .bootstrap = 1000};
+    DIO_TRY(positive_class(ctx, api_extra(options, "positive", use), names, model->n_classes, &measures.positive));
+    DIO_TRY(dio_evaluate_items(ctx, dataset, api_extra(options, "split", use), &items, &count));
+    DIO_TRY(dio_evaluate(ctx, model, dataset, items, count, &how, &rows));
+    DIO_TRY(dio_metrics_compute(ctx, rows.logits, rows.labels, rows.count, &measures, &out->metrics));
+    out->metrics.skipped = rows.skipped;
+fail:
+    dio_evaluation_free(ctx, &rows);
+    dio_free(ctx, items);
+    return status;
+}
+
+static dio_status evaluate(struct dio_ctx *ctx, const struct dio_model *model, const char *data,
+                           const diopter_options *options, diopter_evaluation *out)
+{
+    dio_status status = DIO_OK;
+    struct dio_dataset *dataset = NULL;
+    struct dio_arena arena;
+    const char *const *names = NULL;
+    dio_arena_init(&arena, ctx);
+    DIO_TRY(class_names(ctx, model, &arena, &names));
+    const struct dio_dataset_options layout = {.root = options->train.root,
+                                               .columns = options->train.columns,
+                                               .labels_wanted = true,
+                                               .allow_empty = true,
+                                               .allow_leak = options->train.allow_leak,
+                                               .allow_one_class = true,
+                                               .model_classes = names,
+                                               .n_model_classes = (size_t)model->n_classes};
+    DIO_TRY(dio_dataset_open(ctx, data, &layout, &dataset));
+    DIO_TRY(judge(ctx, model, dataset, names, options, out));
+fail:
+    dio_dataset_free(dataset);
+    dio_arena_free(&arena);
+    return status;
+}
+
+diopter_status diopter_evaluate(diopter_model *model, const char *data, const diopter_options *options,
+                                diopter_evaluation **evaluation)
+{
+    struct dio_ctx *ctx = &model->context->ctx;
+    api_begin(model->context, options);
+    diopter_options *made = NULL;
+    *evaluation = NULL;
+    dio_status status = api_default_options(model->context, &options, &made);
+    if (status == DIO_OK) status = api_need_head(model);
+    if (status == DIO_OK) {
+        *evaluation = dio_alloc_zeroed(ctx, 1, sizeof **evaluation, "an evaluation");
+        status = *evaluation ? DIO_OK : DIO_ERR_ENV;
+    }
+    double least = NAN;
+    if (status == DIO_OK) {
+        (*evaluation)->context = model->context;
+        least = api_extra_number(options, "min_accuracy", DIOPTER_FOR_EVALUATE);
+        status = evaluate(ctx, model->loaded.model, data, options, *evaluation);
+    }
+    diopter_options_destroy(made);
+    if (status != DIO_OK) {
+        diopter_evaluation_destroy(*evaluation);
+        *evaluation = NULL;
+        return api_status(status);
+    }
+    const struct dio_metrics *m = &(*evaluation)->metrics;
+    return m->skipped > 0 || m->top1 < least ? DIOPTER_PARTIAL : DIOPTER_OK;
+}
+
+diopter_status diopter_evaluation_describe(const diopter_evaluation *evaluation, diopter_evaluation_info *info)
+{
+    const struct dio_metrics *m = &evaluation->metrics;
+    const diopter_evaluation_info out = {
+        .size = info->size,
+        .pictures = m->n,
+        .skipped = m->skipped,
+        .classes = m->n_classes,
+        .top1 = m->top1,
+        .top1_low = m->top1_interval.low,
+        .top1_high = m->top1_interval.high,
+        .balanced_accuracy = m->balanced_accuracy,
+        .macro_f1 = m->f1_macro,
+        .auroc = m->binary ? m->auroc : NAN,
+        .sensitivity = m->binary ? m->sensitivity : NAN,
+        .specificity = m->binary ? m->specificity : NAN,
+    };
+    memcpy(info, &out, info->size < sizeof out ? info->size : sizeof out);
+    return DIOPTER_OK;
+}
+
+uint64_t diopter_evaluation_confusion(const diopter_evaluation *evaluation, size_t truth, size_t predicted)
+{
+    const struct dio_metrics *m = &evaluation->metrics;
+    if (truth >= m->n_classes || predicted >= m->n_classes) return 0;
+    return m->confusion[truth * m->n_classes + predicted];
+}
+
+static char *made_by(const diopter_evaluation *evaluation, void (*make)(struct dio_str *, const struct dio_metrics *))
+{
+    struct dio_str text;
+    dio_str_init(&text, &evaluation->context->ctx);
+    make(&text, &evaluation->metrics);
+    return api_take_text(&text);
+}
+
+char *diopter_evaluation_text(const diopter_evaluation *evaluation)
+{
+    return made_by(evaluation, dio_metrics_text);
+}
+
+char *diopter_evaluation_json(const diopter_evaluation *evaluation)
+{
+    return made_by(evaluation, dio_metrics_json);
+}
+
+char *diopter_evaluation_svg(const diopter_evaluation *evaluation)
+{
+    return made_by(evaluation, dio_metrics_svg);
+}
