@@ -1,0 +1,32 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/cli.h"
+
+static int run(struct cli *cli)
+{
+    diopter_model *model = NULL;
+    diopter_status status = DIOPTER_OK;
+    char *text = NULL;
+    if (cli->n_names) status = diopter_model_open(cli->context, cli->names[0], cli->options, &model);
+    if (status == DIOPTER_OK) {
+        const char *batch = diopter_options_get(cli->options, "batch_size");
+        status = diopter_bench(cli->context, model, batch ? (size_t)strtoul(batch, NULL, 10) : 0, cli->json, &text);
+    }
+    if (text) (void)fputs(text, stdout);
+    diopter_free(text);
+    diopter_model_close(model);
+    return cli_finish(cli, status);
+}
+
+const struct cli_verb cli_verb_bench = {
+    .name = "bench",
+    .synopsis = "[MODEL]",
+    .summary = "this machine's ceilings, then each layer's share of them",
+    .about = "FMA peak and memory bandwidth are measured in the same run as the layers. Other programs on the machine disturb it.",
+    .examples = "diopter bench\n"
+                "diopter bench arch:resnet50 --batch-size 1",
+    .uses = DIOPTER_FOR_BENCH,
+    .min_names = 0,
+    .max_names = 1,
+    .run = run};

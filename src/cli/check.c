@@ -1,0 +1,36 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static int run(struct cli *cli)
+{
+    const char *data = cli_value(cli, "data"), *recipe = cli_value(cli, "recipe");
+    if (data && cli->n_names) return cli_usage_error(cli, "the data is given twice");
+    if (!data && cli->n_names) data = cli->names[0];
+    if (!data && !recipe) return cli_usage_error(cli, "too few arguments; usage: diopter check %s", cli->verb->synopsis);
+    char *report = NULL;
+    diopter_status status = diopter_check(cli->context, data, recipe, cli->options, &report);
+    if (report) (void)fputs(report, stdout);
+    diopter_free(report);
+    return cli_finish(cli, status);
+}
+
+static const struct cli_option options[] = {
+    {"data", 0, "DATA", NULL, "the pictures, in place of the argument", false},
+    {"recipe", 0, "FILE", NULL, "a recipe to check, with the data that it names", false},
+    {NULL, 0, NULL, NULL, NULL, false}};
+
+const struct cli_verb cli_verb_check = {
+    .name = "check",
+    .synopsis = "DATA | --recipe FILE",
+    .summary = "what train would refuse or warn of",
+    .about = "Decodes each picture once: sizes, kinds, duplicates, classes, splits, damage. Exit code 0: good (warnings apart),\n"
+             "1: pictures would be skipped, or --strict and there are warnings, 3: train would refuse.",
+    .examples = "diopter check tiles\n"
+                "diopter check --recipe configs/tiles.yaml",
+    .uses = DIOPTER_FOR_CHECK,
+    .options = options,
+    .min_names = 0,
+    .max_names = 1,
+    .run = run};

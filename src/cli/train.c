@@ -1,0 +1,80 @@
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static void print_result(const struct cli *cli, const diopter_train_result *result)
+{
+    if (cli->json) {
+        char accuracy[32] = "null";
+        if (!isnan(result->validation_accuracy)) (void)snprintf(accuracy, sizeof accuracy, "%.6f", result->validation_accuracy);
+        printf("{\"run\":\"%s\",\"epochs\":%d,\"best_epoch\":%d,\"validation_accuracy\":%s,\"skipped\":%llu}\n",
+               cli_escaped(result->run), result->epochs, result->best_epoch, accuracy, (unsigned long long)result->skipped);
+        return;
+    }
+    printf("%s: %d epochs", cli_escaped(result->run), result->epochs);
+    if (!isnan(result->validation_accuracy)) {
+        printf(", best epoch %d, validation accuracy %.1f %%", result->best_epoch, 100 * result->validation_accuracy);
+    }
+    printf("\n");
+    if (result->skipped) printf("skipped: %llu pictures that could not be read\n", (unsigned long long)result->skipped);
+    printf("model    %s/model.safetensors\nreport   %s/report.html\n", cli_escaped(result->run), cli_escaped(result->run));
+    printf("next     diopter predict %s PICTURES -o predictions.csv\n", cli_escaped(result->run));
+}
+
+static int check_names(struct cli *cli, const char *recipe, const char *resume, const char *output)
+{
+    if (resume) {
+        if (recipe || cli->n_names || output) {
+            return cli_usage_error(cli, "--resume RUN stands alone: the run knows its model, data and settings");
+        }
+        return 0;
+    }
+    if (recipe) return 0;
+    bool parts = diopter_options_get(cli->options, "train") != NULL;
+    if (cli->n_names < (parts ? 1 : 2)) {
+        return cli_usage_error(cli, "too few arguments; usage: diopter train %s", cli->verb->synopsis);
+    }
+    if (!output) return cli_usage_error(cli, "-o RUN is missing: the folder to make");
+    return 0;
+}
+
+static int run(struct cli *cli)
+{
+    const char *recipe = cli_value(cli, "recipe"), *resume = cli_value(cli, "resume"), *output = cli_value(cli, "output");
+    int code = check_names(cli, recipe, resume, output);
+    if (code) return code;
+    cli_signals_ignore_pipe();
+    const char *model = cli->n_names > 0 ? cli->names[0] : NULL;
+    const char *data = cli->n_names > 1 ? cli->names[1] : NULL;
+    diopter_train_result result = {.size = sizeof result};
+    diopter_status status;
+    if (resume) status = diopter_train_resume(cli->context, resume, cli->options, &result);
+    else if (recipe) status = diopter_train_recipe(cli->context, recipe, model, data, output, cli->options, &result);
+    else status = diopter_train(cli->context, model, data, output, cli->options, &result);
+    if (status == DIOPTER_OK || status == DIOPTER_PARTIAL) print_result(cli, &result);
+    return cli_finish(cli, status);
+}
+
+static const struct cli_option options[] = {
+    {"output", 'o', "RUN", NULL, "run folder to make", false},
+    {"recipe", 0, "FILE", NULL, "YAML file whose keys are the options' names; options on the command line override it", false},
+    {"resume", 0, "RUN", NULL, "go on with an interrupted run, to the bits it would have had", false},
+    {NULL, 0, NULL, NULL, NULL, false}};
+
+const struct cli_verb cli_verb_train = {
+    .name = "train",
+    .synopsis = "MODEL DATA -o RUN",
+    .summary = "fine-tune a model on your pictures",
+    .about = "DATA is a folder with a folder for each class (or train/ and val/ and test/ with such folders), a CSV manifest\n"
+             "(path,label[,split][,group]), an uncompressed tar of either, or CIFAR's binary records. By default the backbone\n"
+             "stays frozen and a new head learns. Ctrl-C finishes the step, saves, and says how to go on.",
+    .examples = "diopter train samples/tiles.safetensors tiles -o run1\n"
+                "diopter train --recipe configs/tiles.yaml\n"
+                "diopter train --resume run1",
+    .uses = DIOPTER_FOR_TRAIN,
+    .options = options,
+    .min_names = 0,
+    .max_names = 2,
+    .run = run};
