@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "cli/cli.h"
+#include "text/json_write.h"
 
 static void print_count(const char *label, int64_t value, const char *unit)
 {
@@ -98,7 +99,7 @@ static void print_text(const struct cli *cli, const diopter_model *model, const 
 static void json_text(struct dio_str *out, const char *key, const char *value)
 {
     dio_str_addf(out, "\"%s\":", key);
-    dio_json_add_text(out, value, strlen(value));
+    dio_json_quote(out, value, strlen(value));
 }
 
 static void print_json(const diopter_model *model, const diopter_model_info *info)
@@ -123,7 +124,7 @@ static void print_json(const diopter_model *model, const diopter_model_info *inf
     const char *name;
     for (size_t i = 0; info->class_names && (name = diopter_model_class(model, i)); i++) {
         if (i) dio_str_add(&out, ",");
-        dio_json_add_text(&out, name, strlen(name));
+        dio_json_quote(&out, name, strlen(name));
     }
     dio_str_add(&out, "],\"stages\":[");
     diopter_stage_info stage = {.size = sizeof stage};

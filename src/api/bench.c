@@ -1,0 +1,192 @@
+/* Ceilings of the machine, and what each layer of a model reaches of them. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/private.h"
+#include "base/clock.h"
+#include "kernels/peak.h"
+#include "text/json_write.h"
+
+enum { RUNS = 5, MEMORY_FLOATS = 32 << 20, MAX_THREADS = 1024 };
+
+struct ceilings {
+    double flops_one, flops_all, read_one; /* operations and bytes a second */
+    int threads;
+};
+
+struct burn {
+    const struct dio_kernels *kernels;
+    double *flops;
+};
+
+static void burn_piece(void *arg, int64_t piece, int thread)
+{
+    (void)thread;
+    struct burn *burn = arg;
+    burn->flops[piece] = dio_peak_flops(burn->kernels, 0.4);
+}
+
+static dio_status measure_ceilings(struct dio_ctx *ctx, struct ceilings *out)
+{
+    out->threads = dio_team_size(ctx->team);
+    double flops[MAX_THREADS] = {0};
+    struct burn burn = {ctx->kernels, flops};
+    out->flops_one = dio_peak_flops(ctx->kernels, 0.4);
+    dio_team_for(ctx->team, out->threads, burn_piece, &burn);
+    for (int i = 0; i < out->threads; i++) out->flops_all += flops[i];
+    float *memory = dio_alloc_aligned(ctx, sizeof(float) * MEMORY_FLOATS, "the bandwidth measurement");
+    if (!memory) return DIO_ERR_ENV;
+    for (size_t i = 0; i < MEMORY_FLOATS; i++) memory[i] = 1;
+    out->read_one = dio_peak_read(ctx->kernels, memory, MEMORY_FLOATS, 0.4);
+    dio_free(ctx, memory);
+    return DIO_OK;
+}
+
+struct layers {
+    struct dio_plan *plan;
+    double *seconds;   /* best of the runs, a step each */
+    double whole;      /* median of whole runs */
+    int64_t batch;
+    int steps;
+};
+
+static int by_value(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+static void sort(double *values, int count)
+{
+    for (int i = 1; i < count; i++) {
+        double v = values[i];
+        int j = i;
+        for (; j > 0 && by_value(&v, &values[j - 1]) < 0; j--) values[j] = values[j - 1];
+        values[j] = v;
+    }
+}
+
+static dio_status time_layers(struct dio_ctx *ctx, struct layers *l, const float *in, float *out)
+{
+    const void *ins = in;
+    void *outs = out;
+    double *once = dio_alloc_zeroed(ctx, (size_t)l->steps + 1, sizeof *once, "timings");
+    if (!once) return DIO_ERR_ENV;
+    double whole[RUNS];
+    dio_plan_run(l->plan, l->batch, &ins, &outs);
+    for (int run = 0; run < RUNS; run++) {
+        double start = dio_clock_seconds();
+        dio_plan_run(l->plan, l->batch, &ins, &outs);
+        whole[run] = dio_clock_seconds() - start;
+        dio_plan_time(l->plan, l->batch, &ins, once);
+        for (int i = 0; i < l->steps; i++) {
+            if (run == 0 || once[i] < l->seconds[i]) l->seconds[i] = once[i];
+        }
+    }
+    sort(whole, RUNS);
+    l->whole = whole[RUNS / 2];
+    dio_free(ctx, once);
+    return DIO_OK;
+}
+
+static dio_status bench_model(struct dio_ctx *ctx, const struct dio_model *m, struct layers *l)
+{
+    dio_status status = DIO_OK;
+    float *in = NULL, *out = NULL;
+    const struct dio_plan_options options = {.batch = l->batch};
+    int output = m->logits >= 0 ? m->logits : m->features;
+    size_t picture = (size_t)m->recipe.height * (size_t)m->recipe.width * (size_t)m->recipe.channels;
+    int64_t elements = 1;
+    const struct dio_shape *shape = &m->graph->values[output].type.shape;
+    for (int d = 1; d < shape->rank; d++) elements *= shape->dims[d];
+    DIO_TRY(dio_plan_infer(ctx, m->graph, m->graph->inputs, 1, &output, 1, &options, &l->plan));
+    l->steps = dio_plan_steps(l->plan);
+    l->seconds = dio_alloc_zeroed(ctx, (size_t)l->steps + 1, sizeof *l->seconds, "timings");
+    in = dio_alloc_array(ctx, picture * (size_t)l->batch, sizeof *in, "pictures");
+    out = dio_alloc_array(ctx, (size_t)elements * (size_t)l->batch, sizeof *out, "outputs");
+    if (!l->seconds || !in || !out) {
+        status = DIO_ERR_ENV;
+        goto fail;
+    }
+    for (size_t i = 0; i < picture * (size_t)l->batch; i++) in[i] = (float)((double)(i * 7919 % 1009) / 504.5 - 1);
+    DIO_TRY(time_layers(ctx, l, in, out));
+fail:
+    dio_free(ctx, in);
+    dio_free(ctx, out);
+    return status;
+}
+
+static void write_text(struct dio_str *out, const struct ceilings *c, const struct layers *l)
+{
+    dio_str_addf(out, "FMA peak, f32     %8.1f GF one thread, %.1f GF %d threads\n", c->flops_one / 1e9, c->flops_all / 1e9,
+                 c->threads);
+    dio_str_addf(out, "memory, read      %8.1f GB/s one thread\n", c->read_one / 1e9);
+    if (!l->plan) return;
+    dio_str_addf(out, "\n%-34s %-12s %8s %9s %8s %6s\n", "layer", "op", "MMACs", "ms", "GF", "peak");
+    double macs = 0;
+    for (int i = 0; i < l->steps; i++) {
+        struct dio_plan_step_info info;
+        dio_plan_step(l->plan, i, &info);
+        double flops = 2.0 * (double)info.macs * (double)l->batch / l->seconds[i];
+        macs += (double)info.macs;
+        dio_str_addf(out, "%-34.34s %-12.12s %8.1f %9.3f", info.name, info.op, (double)info.macs / 1e6, l->seconds[i] * 1e3);
+        if (info.macs) dio_str_addf(out, " %8.1f %4.0f %%", flops / 1e9, 100 * flops / c->flops_all);
+        dio_str_add(out, "\n");
+    }
+    double flops = 2 * macs * (double)l->batch / l->whole;
+    dio_str_addf(out, "\nwhole, batch %lld: %.2f ms, %.1f pictures/s, %.1f GF, %.0f %% of the FMA peak (median of %d runs)\n",
+                 (long long)l->batch, l->whole * 1e3, (double)l->batch / l->whole, flops / 1e9, 100 * flops / c->flops_all, RUNS);
+}
+
+static void write_json(struct dio_str *out, const struct ceilings *c, const struct layers *l)
+{
+    struct dio_json_writer w;
+    dio_json_begin(&w, out, 0);
+    dio_json_map(&w, NULL);
+    dio_json_i64(&w, "threads", c->threads);
+    dio_json_double(&w, "fma_one_thread", c->flops_one);
+    dio_json_double(&w, "fma_all_threads", c->flops_all);
+    dio_json_double(&w, "read_one_thread", c->read_one);
+    if (l->plan) {
+        dio_json_i64(&w, "batch", l->batch);
+        dio_json_double(&w, "seconds", l->whole);
+        dio_json_list(&w, "layers");
+        for (int i = 0; i < l->steps; i++) {
+            struct dio_plan_step_info info;
+            dio_plan_step(l->plan, i, &info);
+            dio_json_map(&w, NULL);
+            dio_json_text(&w, "name", info.name);
+            dio_json_text(&w, "op", info.op);
+            dio_json_i64(&w, "macs", info.macs);
+            dio_json_double(&w, "seconds", l->seconds[i]);
+            dio_json_end_map(&w);
+        }
+        dio_json_end_list(&w);
+    }
+    dio_json_end_map(&w);
+    dio_str_add(out, "\n");
+}
+
+diopter_status diopter_bench(diopter_context *context, diopter_model *model, size_t batch, bool json, char **text)
+{
+    struct dio_ctx *ctx = &context->ctx;
+    struct ceilings ceilings = {0};
+    struct layers layers = {.batch = batch ? (int64_t)batch : 1};
+    *text = NULL;
+    api_begin(context, NULL);
+    dio_status status = measure_ceilings(ctx, &ceilings);
+    if (status == DIO_OK && model) status = dio_loaded_need_model(ctx, &model->loaded);
+    if (status == DIO_OK && model) status = bench_model(ctx, model->loaded.model, &layers);
+    if (status == DIO_OK) {
+        struct dio_str out;
+        dio_str_init(&out, ctx);
+        if (json) write_json(&out, &ceilings, &layers);
+        else write_text(&out, &ceilings, &layers);
+        *text = api_take_text(&out);
+        if (!*text) status = DIO_ERR_ENV;
+    }
+    dio_plan_free(layers.plan);
+    dio_free(ctx, layers.seconds);
+    return api_status(status);
+}
