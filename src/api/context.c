@@ -89,7 +89,7 @@ static dio_status set_up(diopter_context *context, const diopter_settings *setti
 {
     struct dio_ctx *ctx = &context->ctx;
     enum dio_isa ceiling;
-    enum dio_linear linear;
+    enum dio_linear linear = DIO_LINEAR_AUTO;
     DIO_PASS(dio_kernels_ceiling_parse(ctx, "--cpu or DIOPTER_CPU", settings->cpu, &ceiling));
     DIO_PASS(choose_linear(ctx, settings->linear ? settings->linear : "auto", &linear));
     if (settings->threads < 0 || settings->threads > 1024) {
