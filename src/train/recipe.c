@@ -119,6 +119,15 @@ static dio_status read_augment(struct reading *reading, const struct dio_tree_no
     return DIO_OK;
 }
 
+/* data on the command line replaces train and val of the recipe, and the reverse. */
+static void drop_overridden(struct dio_train_options *options)
+{
+    bool data = options->data && options->origin[dio_option_find("data")] == DIO_FROM_COMMAND;
+    bool train = options->train && options->origin[dio_option_find("train")] == DIO_FROM_COMMAND;
+    if (data && !train) options->train = options->val = NULL;
+    if (train && !data) options->data = NULL;
+}
+
 dio_status dio_recipe_read(struct dio_ctx *ctx, const char *file, struct dio_train_options *options)
 {
     dio_status status;
@@ -142,6 +151,7 @@ dio_status dio_recipe_read(struct dio_ctx *ctx, const char *file, struct dio_tra
     }
     const struct dio_tree_node *augment = dio_node_get(tree.root, "augment");
     if (augment) DIO_TRY(read_augment(&reading, augment));
+    drop_overridden(options);
     status = DIO_OK;
 fail:
     dio_tree_free(&tree);
