@@ -43,6 +43,7 @@ struct dio_dataset_options {
     /* eval and predict: class names of the model, to which names and integer labels are mapped; NULL in train */
     const char *const *model_classes;
     size_t n_model_classes;
+    bool names_only;        /* labels are names even where they are whole numbers */
 };
 
 /* Refusals: rows C1-C11, D1-D12.  Warnings and notes go to the context's message sink.  A manifest's missing files are

@@ -1,0 +1,133 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "data/files.h"
+
+bool dio_name_ignored(const char *name)
+{
+    static const char *const litter[] = {"Thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "__MACOSX", "@eaDir",
+                                         "$RECYCLE.BIN", "System Volume Information", "Icon\r", "lost+found", "@Recycle"};
+    if (name[0] == '.') return true;
+    for (size_t i = 0; i < sizeof litter / sizeof *litter; i++) {
+        if (strcasecmp(name, litter[i]) == 0) return true;
+    }
+    return false;
+}
+
+/* As if folders' names ended in '/': then a walk gives the files' whole paths in bytewise order. */
+static int compare_entries(const void *a, const void *b, void *names)
+{
+    const struct dio_folder_entry *x = a, *y = b;
+    const unsigned char *p = (const unsigned char *)names + x->name, *q = (const unsigned char *)names + y->name;
+    while (*p && *p == *q) {
+        p++;
+        q++;
+    }
+    int left = *p ? *p : x->folder ? '/' : 0;
+    int right = *q ? *q : y->folder ? '/' : 0;
+    return left - right;
+}
+
+static dio_status add_name(struct dio_ctx *ctx, struct dio_folder_list *list, const char *name, uint32_t *offset)
+{
+    size_t length = strlen(name) + 1;
+    if (list->names_used + length > UINT32_MAX) {
+        return dio_fail(ctx, DIO_ERR_INPUT, "D12", NULL, "too many files in one folder");
+    }
+    DIO_PASS(dio_grow(ctx, (void **)&list->names, &list->names_capacity, list->names_used + length, 1, "file names"));
+    memcpy(list->names + list->names_used, name, length);
+    *offset = (uint32_t)list->names_used;
+    list->names_used += length;
+    return DIO_OK;
+}
+
+static dio_status add_entry(struct dio_ctx *ctx, struct dio_folder_list *list, int folder_fd, const char *name)
+{
+    struct stat info;
+    if (fstatat(folder_fd, name, &info, 0) != 0) {
+        /* A dangling link, or gone since it was listed: as if it were not there, but counted. */
+        if (list->special++ == 0) strncpy(list->first_special, name, sizeof list->first_special - 1);
+        return DIO_OK;
+    }
+    if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)) {
+        if (list->special++ == 0) strncpy(list->first_special, name, sizeof list->first_special - 1);
+        return DIO_OK;
+    }
+    struct dio_folder_entry entry = {.folder = S_ISDIR(info.st_mode), .size = (uint64_t)info.st_size,
+                                     .inode = (uint64_t)info.st_ino, .device = (uint64_t)info.st_dev,
+                                     .mtime_ns = info.st_mtim.tv_sec * INT64_C(1000000000) + info.st_mtim.tv_nsec};
+    DIO_PASS(add_name(ctx, list, name, &entry.name));
+    DIO_PASS(dio_grow(ctx, (void **)&list->entries, &list->capacity, list->count + 1, sizeof *list->entries, "file list"));
+    list->entries[list->count++] = entry;
+    return DIO_OK;
+}
+
+dio_status dio_folder_list_read(struct dio_ctx *ctx, const char *path, struct dio_folder_list *list)
+{
+    *list = (struct dio_folder_list){0};
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        if (errno == ENOTDIR) {
+            struct dio_place place = {.file = path};
+            return dio_fail(ctx, DIO_ERR_INPUT, "D1", &place, "not a folder");
+        }
+        return dio_fail_errno(ctx, path, "open", errno);
+    }
+    DIR *folder = fdopendir(fd);
+    if (!folder) {
+        int error = errno;
+        close(fd);
+        return dio_fail_errno(ctx, path, "open", error);
+    }
+    dio_status status = DIO_OK;
+    errno = 0;
+    for (struct dirent *entry; status == DIO_OK && (entry = readdir(folder)) != NULL; errno = 0) {
+        if (!dio_name_ignored(entry->d_name)) status = add_entry(ctx, list, fd, entry->d_name);
+    }
+    if (status == DIO_OK && errno) status = dio_fail_errno(ctx, path, "readdir", errno);
+    closedir(folder);
+    if (status != DIO_OK) {
+        dio_folder_list_free(ctx, list);
+        return status;
+    }
+    if (list->count > 1) qsort_r(list->entries, list->count, sizeof *list->entries, compare_entries, list->names);
+    return DIO_OK;
+}
+
+void dio_folder_list_free(struct dio_ctx *ctx, struct dio_folder_list *list)
+{
+    dio_free(ctx, list->entries);
+    dio_free(ctx, list->names);
+    *list = (struct dio_folder_list){0};
+}
+
+dio_status dio_visited_enter(struct dio_ctx *ctx, struct dio_visited *visited, uint64_t device, uint64_t inode,
+                             bool *before)
+{
+    /* Kept sorted: folders are few beside files. */
+    size_t low = 0, high = visited->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct dio_visited_folder *at = &visited->folders[middle];
+        if (at->inode < inode || (at->inode == inode && at->device < device)) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    *before = low < visited->count && visited->folders[low].inode == inode && visited->folders[low].device == device;
+    if (*before) return DIO_OK;
+    DIO_PASS(dio_grow(ctx, (void **)&visited->folders, &visited->capacity, visited->count + 1, sizeof *visited->folders,
+                      "folders"));
+    memmove(visited->folders + low + 1, visited->folders + low, (visited->count - low) * sizeof *visited->folders);
+    visited->folders[low] = (struct dio_visited_folder){device, inode};
+    visited->count++;
+    return DIO_OK;
+}
