@@ -5,9 +5,7 @@
 #ifndef DIO_DATA_BAD_H
 #define DIO_DATA_BAD_H
 
-#include "base/context.h"
-
-enum { DIO_BAD_SHOWN = 10 };
+#include "data/problems.h"
 
 struct dio_bad_options {
     bool stop;         /* --bad stop: the first one ends the run */
@@ -18,20 +16,17 @@ struct dio_bad_options {
 
 struct dio_bad {
     struct dio_bad_options options;
-    uint64_t bad;              /* so far */
-    struct dio_message first;  /* held back until a second one comes, or finish */
-    bool first_said;
+    uint64_t bad;  /* so far */
+    struct dio_problems problems;
 };
 
 void dio_bad_init(struct dio_bad *bad, const struct dio_bad_options *options);
 
 /* One picture was refused with `why` (the error record of the worker that met it).  Report in the order of the pictures.
- * Only DIO_ERR_INPUT, and a file that cannot be opened, may be reported; out of memory and cancellation are to be passed
- * on by the caller (dio_bad_is_picture tells).  Fails (DIO_ERR_INPUT) when the run has to end. */
+ * Fails when the run has to end, and always when `why` is not about a picture (out of memory and the like). */
 dio_status dio_bad_report(struct dio_bad *bad, struct dio_ctx *ctx, const struct dio_message *why);
-bool dio_bad_is_picture(const struct dio_message *why);
 
-/* At the end: "and N more", and the verdict: DIO_OK (then bad->bad > 0 means exit code 1), or DIO_ERR_INPUT when more
+/* At the end: "and N more", and the verdict: DIO_OK (then a count above 0 means exit code 1), or DIO_ERR_INPUT when more
  * than max_share, or all of `seen`, were bad. */
 dio_status dio_bad_finish(struct dio_bad *bad, struct dio_ctx *ctx, uint64_t seen);
 

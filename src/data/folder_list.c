@@ -1,6 +1,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -53,11 +54,11 @@ static dio_status add_entry(struct dio_ctx *ctx, struct dio_folder_list *list, i
     struct stat info;
     if (fstatat(folder_fd, name, &info, 0) != 0) {
         /* A dangling link, or gone since it was listed: as if it were not there, but counted. */
-        if (list->special++ == 0) strncpy(list->first_special, name, sizeof list->first_special - 1);
+        if (list->special++ == 0) snprintf(list->first_special, sizeof list->first_special, "%s", name);
         return DIO_OK;
     }
     if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)) {
-        if (list->special++ == 0) strncpy(list->first_special, name, sizeof list->first_special - 1);
+        if (list->special++ == 0) snprintf(list->first_special, sizeof list->first_special, "%s", name);
         return DIO_OK;
     }
     struct dio_folder_entry entry = {.folder = S_ISDIR(info.st_mode), .size = (uint64_t)info.st_size,
