@@ -34,8 +34,10 @@ struct dio_node {
     void *attrs;
     int64_t macs;
     int stage;                                  /* 0 stem, 1..n, the head last */
+    const char *fused;                          /* by passes: "batch_norm add relu"; NULL: nothing */
 };
 
+enum { DIO_GRAPH_MAX_ENDS = 12 };
 struct dio_graph {
     struct dio_arena arena;
     struct dio_node *nodes;
@@ -43,8 +45,8 @@ struct dio_graph {
     struct dio_param *params;
     char **stages;              /* names: "stem", "layer1", ..., "head" */
     int n_nodes, n_values, n_params, n_stages;
-    int n_inputs, inputs[4];
-    int n_outputs, outputs[4];
+    int n_inputs, inputs[DIO_GRAPH_MAX_ENDS];
+    int n_outputs, outputs[DIO_GRAPH_MAX_ENDS];
     int current_stage;
     dio_status status;          /* of the first call that failed: later ones do nothing, so that it is asked once */
     struct dio_ctx *ctx;
@@ -55,6 +57,9 @@ dio_status dio_graph_new(struct dio_ctx *ctx, struct dio_graph **graph);
 void dio_graph_free(struct dio_graph *graph);
 /* A copy with its own nodes; parameters' data pointers are taken over as they are. */
 dio_status dio_graph_clone(const struct dio_graph *graph, struct dio_graph **copy);
+
+/* What the node's op infers at the graph's present shapes. */
+dio_status dio_graph_infer(struct dio_graph *graph, const struct dio_node *node, struct dio_op_shapes *shapes);
 
 /* All return a value's index, or -1 once the graph has failed (asked with graph->status).
  * `name` doubles as the prefix of the parameters' names ("fc" gives "fc.weight"). */

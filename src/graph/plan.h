@@ -17,13 +17,18 @@ struct dio_plan_options {
 
 /* Where the memory goes, known before anything runs. */
 struct dio_plan_memory {
-    uint64_t activations, saved, gradients, packed, scratch, total;
+    uint64_t activations; /* values, and in training what is saved for backward and the values' gradients, by lifetimes */
+    uint64_t saved;       /* of these: what is kept when forward ends */
+    uint64_t gradients;   /* of parameters */
+    uint64_t packed;      /* weights of the plan's own */
+    uint64_t scratch;     /* of all threads */
+    uint64_t total;
 };
 
 /* ---- inference ---- */
 
 /* From `inputs` (values; usually the graph's input, or features) to `outputs`.  Parameters are read now, and not needed
- * afterwards. */
+ * afterwards.  Runs on the team that the context has now. */
 dio_status dio_plan_infer(struct dio_ctx *ctx, const struct dio_graph *graph, const int *inputs, int n_inputs,
                           const int *outputs, int n_outputs, const struct dio_plan_options *options,
                           struct dio_plan **plan);
@@ -41,12 +46,14 @@ struct dio_train_plan_options {
 };
 
 /* `loss`: a value with one element (the loss op's output), `inputs` as above, labels among them.  `watch`: values whose
- * numbers the caller wants after a forward (logits); they stay readable until the next run. */
+ * numbers the caller wants after a forward (logits); they stay readable until the next run.  The graph's parameters are
+ * read and (statistics) written where they lie, so they have to outlive the plan; the graph itself does not. */
 dio_status dio_plan_train(struct dio_ctx *ctx, struct dio_graph *graph, const int *inputs, int n_inputs, int loss,
                           const int *watch, int n_watch, const struct dio_train_plan_options *options,
                           struct dio_plan **plan);
 
-/* Forward only in training mode (statistics move), then backward of the same batch.  Gradients land in dio_plan_grad. */
+/* Forward in training mode (statistics move), then backward of the same batch, for which `in` has to stay as it was.
+ * Gradients land in dio_plan_grad.  Returns the loss, which may be no finite number. */
 float dio_plan_forward(struct dio_plan *plan, int64_t n, const void *const *in, uint64_t seed, uint64_t step_index);
 /* add: gradients are added to what is there (accumulation); loss_scale multiplies the loss's own gradient of 1. */
 void dio_plan_backward(struct dio_plan *plan, bool add, float loss_scale);
@@ -68,10 +75,12 @@ struct dio_plan_step_info {
     size_t packed_bytes, saved_bytes;
     const char *fused; /* "batch_norm relu add", or "" */
     int stage;
+    bool depth_first;   /* inference: runs image by image with the steps around it, while weights are small */
 };
 int dio_plan_steps(const struct dio_plan *plan);
 void dio_plan_step(const struct dio_plan *plan, int i, struct dio_plan_step_info *info);
-/* Seconds that each step took in one run of n images (the steps timed one by one); for bench. */
-void dio_plan_time(struct dio_plan *plan, int64_t n, const void *const *in, double *seconds);
+/* Seconds that each step took in one forward run of n images, at most the batch (the steps timed one by one); for bench.
+ * out is NULL for a training plan. */
+void dio_plan_time(struct dio_plan *plan, int64_t n, const void *const *in, void *const *out, double *seconds);
 
 #endif

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "ops/helpers.h"
+#include "ops/known.h"
 
 enum kind { RELU, RELU6, SILU, GELU, GELU_TANH, QUICK_GELU, HARDSWISH, HARDSIGMOID, SIGMOID, TANH, MISH, SOFTPLUS, ELU };
 static const char *const kind_names[] = {"relu", "relu6", "silu", "gelu", "gelu_tanh", "quick_gelu", "hardswish", "hardsigmoid",
@@ -16,6 +17,8 @@ static const struct dio_attr_def attr_defs[] = {
     {.name = "kind", .type = DIO_ATTR_ENUM, .offset = offsetof(struct attrs, kind), .initial = NAN, .names = kind_names},
     {.name = NULL},
 };
+
+const char *dio_activation_kind(const void *attrs) { return kind_names[((const struct attrs *)attrs)->kind]; }
 
 static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, struct dio_op_shapes *shapes)
 {

@@ -1,5 +1,6 @@
 /* Sum of two values of one shape: residual connections. */
 #include "ops/helpers.h"
+#include "ops/known.h"
 
 static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, struct dio_op_shapes *shapes)
 {

@@ -156,6 +156,25 @@ dio_status dio_attrs_parse(struct dio_ctx *ctx, const struct dio_op *op, const s
     return DIO_OK;
 }
 
+/* ---- one attribute ---- */
+
+bool dio_attr_set(const struct dio_op *op, void *attrs, const char *name, const char *value)
+{
+    int index = find_attr(op, name, strlen(name));
+    return index >= 0 && parse_value(&op->attrs[index], value, strlen(value), attrs);
+}
+
+bool dio_attr_is(const struct dio_op *op, const void *attrs, const char *name, const char *value)
+{
+    int index = find_attr(op, name, strlen(name));
+    if (index < 0) return false;
+    const struct dio_attr_def *def = &op->attrs[index];
+    const char *slot = (const char *)attrs + def->offset;
+    if (def->type == DIO_ATTR_BOOL) return strcmp(value, *(const bool *)slot ? "1" : "0") == 0;
+    if (def->type == DIO_ATTR_ENUM) return strcmp(value, def->names[*(const int *)slot]) == 0;
+    return false;
+}
+
 /* ---- printing ---- */
 
 static bool is_default(const struct dio_attr_def *def, const void *attrs)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ops/helpers.h"
+#include "ops/known.h"
 
 struct attrs {
     double eps, momentum;
@@ -20,6 +21,8 @@ static const struct dio_attr_def attr_defs[] = {
 };
 
 enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR, BATCHES, MAX_BLOCKS = 256 };
+
+double dio_batch_norm_eps(const void *attrs) { return ((const struct attrs *)attrs)->eps; }
 
 static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, struct dio_op_shapes *shapes)
 {

@@ -186,6 +186,10 @@ const struct dio_op *dio_op_find(const char *name);
 /* Defaults, then the text over them; `attrs` has op->attrs_size bytes.  The place names the node. */
 dio_status dio_attrs_parse(struct dio_ctx *ctx, const struct dio_op *op, const struct dio_place *place,
                            const char *text, void *attrs);
+/* For passes: false when there is no such attribute, or it cannot have that value. */
+bool dio_attr_set(const struct dio_op *op, void *attrs, const char *name, const char *value);
+/* Is there such an attribute, and does it have that value? */
+bool dio_attr_is(const struct dio_op *op, const void *attrs, const char *name, const char *value);
 struct dio_str;
 /* Only what differs from the defaults, in table order. */
 void dio_attrs_print(const struct dio_op *op, const void *attrs, struct dio_str *out);

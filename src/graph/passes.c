@@ -1,0 +1,230 @@
+#include "graph/passes.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "ops/known.h"
+
+/* ---- what all passes ask and do ---- */
+
+static bool is_output(const struct dio_graph *graph, int value)
+{
+    for (int i = 0; i < graph->n_outputs; i++) {
+        if (graph->outputs[i] == value) return true;
+    }
+    return false;
+}
+
+static int count_readers(const struct dio_graph *graph, int value)
+{
+    int readers = 0;
+    for (int i = 0; i < graph->n_nodes; i++) {
+        for (int j = 0; j < graph->nodes[i].n_inputs; j++) readers += graph->nodes[i].inputs[j] == value;
+    }
+    return readers;
+}
+
+static void remove_node(struct dio_graph *graph, int node)
+{
+    graph->n_nodes--;
+    memmove(graph->nodes + node, graph->nodes + node + 1, (size_t)(graph->n_nodes - node) * sizeof *graph->nodes);
+    for (int i = 0; i < graph->n_values; i++) {
+        if (graph->values[i].producer == node) graph->values[i].producer = -1;
+        if (graph->values[i].producer > node) graph->values[i].producer--;
+    }
+    for (int i = 0; i < graph->n_params; i++) {
+        if (graph->params[i].node == node) graph->params[i].node = -1;
+        if (graph->params[i].node > node) graph->params[i].node--;
+    }
+}
+
+/* The node that makes `value` for one reader alone, takes `fusion`, and has no activation yet; NULL: there is none. */
+static struct dio_node *fusing_producer(struct dio_graph *graph, int value, unsigned fusion)
+{
+    int producer = graph->values[value].producer;
+    if (producer < 0 || is_output(graph, value) || count_readers(graph, value) != 1) return NULL;
+    struct dio_node *node = &graph->nodes[producer];
+    if (!(node->op->fuses & fusion)) return NULL;
+    bool plain = !(node->op->fuses & DIO_FUSE_ACTIVATION) || dio_attr_is(node->op, node->attrs, "activation", "none");
+    return plain ? node : NULL;
+}
+
+static bool has_residual(const struct dio_node *node)
+{
+    return (node->op->fuses & DIO_FUSE_ADD) && node->n_inputs == node->op->max_inputs;
+}
+
+/* `into` takes over the output of node `from`, which goes. */
+static dio_status absorb(struct dio_graph *graph, struct dio_node *into, int from, const char *what)
+{
+    into->fused = into->fused ? dio_arena_sprintf(&graph->arena, "%s %s", into->fused, what)
+                              : dio_arena_strndup(&graph->arena, what, strlen(what));
+    if (!into->fused) return DIO_ERR_ENV;
+    int value = graph->nodes[from].outputs[0];
+    into->outputs[0] = value;
+    graph->values[value].producer = (int)(into - graph->nodes);
+    graph->nodes[from].n_outputs = 0;
+    remove_node(graph, from);
+    return DIO_OK;
+}
+
+/* ---- passes ---- */
+
+static dio_status mark_needed(struct dio_graph *graph, bool *needed)
+{
+    for (int i = 0; i < graph->n_outputs; i++) {
+        int producer = graph->values[graph->outputs[i]].producer;
+        if (producer >= 0) needed[producer] = true;
+    }
+    for (int i = graph->n_nodes - 1; i >= 0; i--) {
+        for (int j = 0; needed[i] && j < graph->nodes[i].n_inputs; j++) {
+            int value = graph->nodes[i].inputs[j], producer = graph->values[value].producer;
+            if (producer >= 0) needed[producer] = true;
+            bool given = producer >= 0;
+            for (int k = 0; k < graph->n_inputs; k++) given |= graph->inputs[k] == value;
+            if (!given) {
+                return dio_fail(graph->ctx, DIO_ERR_INTERNAL, NULL, NULL, "node %s reads %s, which is not given", graph->nodes[i].name,
+                                graph->values[value].name);
+            }
+        }
+    }
+    return DIO_OK;
+}
+
+dio_status dio_pass_cut(struct dio_graph *graph, const int *inputs, int n_inputs, const int *outputs, int n_outputs)
+{
+    if (n_inputs > DIO_GRAPH_MAX_ENDS || n_outputs > DIO_GRAPH_MAX_ENDS) {
+        return dio_fail(graph->ctx, DIO_ERR_INTERNAL, NULL, NULL, "a plan has more than %d inputs or outputs", DIO_GRAPH_MAX_ENDS);
+    }
+    for (int i = 0; i < n_inputs; i++) {
+        graph->inputs[i] = inputs[i];
+        graph->values[inputs[i]].producer = -1;
+    }
+    for (int i = 0; i < n_outputs; i++) graph->outputs[i] = outputs[i];
+    graph->n_inputs = n_inputs;
+    graph->n_outputs = n_outputs;
+    bool *needed = dio_alloc_zeroed(graph->ctx, (size_t)graph->n_nodes, sizeof *needed, "a pass");
+    if (!needed) return DIO_ERR_ENV;
+    dio_status status = mark_needed(graph, needed);
+    for (int i = graph->n_nodes - 1; status == DIO_OK && i >= 0; i--) {
+        if (!needed[i]) remove_node(graph, i);
+    }
+    dio_free(graph->ctx, needed);
+    return status;
+}
+
+dio_status dio_pass_remove_idle(struct dio_graph *graph)
+{
+    for (int i = graph->n_nodes - 1; i >= 0; i--) {
+        const struct dio_node *node = &graph->nodes[i];
+        if (!node->op->only_in_training) continue;
+        int from = node->outputs[0], to = node->inputs[0];
+        for (int j = 0; j < graph->n_nodes; j++) {
+            for (int k = 0; k < graph->nodes[j].n_inputs; k++) {
+                if (graph->nodes[j].inputs[k] == from) graph->nodes[j].inputs[k] = to;
+            }
+        }
+        for (int j = 0; j < graph->n_outputs; j++) {
+            if (graph->outputs[j] == from) graph->outputs[j] = to;
+        }
+        remove_node(graph, i);
+    }
+    return DIO_OK;
+}
+
+static dio_status add_bias(struct dio_graph *graph, struct dio_node *node, int64_t channels)
+{
+    dio_attr_set(node->op, node->attrs, "bias", "1");
+    DIO_PASS(dio_grow(graph->ctx, (void **)&graph->params, &graph->params_capacity, (size_t)graph->n_params + 1,
+                      sizeof *graph->params, "parameters of a graph"));
+    char *name = dio_arena_sprintf(&graph->arena, "%s.bias", node->name);
+    if (!name) return DIO_ERR_ENV;
+    graph->params[graph->n_params] = (struct dio_param){.name = name, .role = DIO_PARAM_TRAINED, .dtype = DIO_F32,
+        .shape = dio_shape_1(channels), .node = (int)(node - graph->nodes), .index = 1};
+    node->params[1] = graph->n_params++;
+    node->n_params = 2;
+    return DIO_OK;
+}
+
+/* Parameters of the norm by position: weight, bias, running mean, running variance. */
+static dio_status fold(struct dio_graph *graph, struct dio_node *node, const struct dio_node *norm)
+{
+    double eps = dio_batch_norm_eps(norm->attrs);
+    const float *of_norm[4];
+    for (int i = 0; i < 4; i++) of_norm[i] = graph->params[norm->params[i]].data;
+    const struct dio_param *weight = &graph->params[node->params[0]];
+    int64_t channels = weight->shape.dims[0], count = dio_shape_elements(&weight->shape), each = count / channels;
+    const float *old_weight = weight->data, *old_bias = node->n_params > 1 ? graph->params[node->params[1]].data : NULL;
+    float *new_weight = dio_arena_alloc(&graph->arena, (size_t)count * sizeof(float));
+    float *new_bias = dio_arena_alloc(&graph->arena, (size_t)channels * sizeof(float));
+    if (!new_weight || !new_bias) return DIO_ERR_ENV;
+    for (int64_t k = 0; k < channels; k++) {
+        double scale = of_norm[0][k] / sqrt((double)of_norm[3][k] + eps);
+        for (int64_t i = k * each; i < (k + 1) * each; i++) new_weight[i] = (float)(old_weight[i] * scale);
+        new_bias[k] = (float)(((old_bias ? old_bias[k] : 0.0) - of_norm[2][k]) * scale + of_norm[1][k]);
+    }
+    if (node->n_params == 1) DIO_PASS(add_bias(graph, node, channels));
+    graph->params[node->params[0]].data = new_weight;
+    graph->params[node->params[1]].data = new_bias;
+    return DIO_OK;
+}
+
+static bool all_have_data(const struct dio_graph *graph, const struct dio_node *node, int count)
+{
+    for (int i = 0; i < node->n_params && i < count; i++) {
+        if (!graph->params[node->params[i]].data) return false;
+    }
+    return true;
+}
+
+dio_status dio_pass_fold_norm(struct dio_graph *graph)
+{
+    for (int i = 0; i < graph->n_nodes; i++) {
+        const struct dio_node *norm = &graph->nodes[i];
+        if (norm->op != &dio_op_batch_norm || !all_have_data(graph, norm, 4)) continue;
+        struct dio_node *node = fusing_producer(graph, norm->inputs[0], DIO_FUSE_SCALE);
+        if (!node || has_residual(node) || !all_have_data(graph, node, 2)) continue;
+        DIO_PASS(fold(graph, node, norm));
+        DIO_PASS(absorb(graph, node, i--, "batch_norm"));
+    }
+    return DIO_OK;
+}
+
+/* May `value`'s producer take the other operand?  That one has to be there before. */
+static struct dio_node *adding_producer(struct dio_graph *graph, int value, int other)
+{
+    struct dio_node *node = fusing_producer(graph, value, DIO_FUSE_ADD);
+    if (!node || has_residual(node) || graph->values[other].producer >= graph->values[value].producer) return NULL;
+    return node;
+}
+
+dio_status dio_pass_fuse_add(struct dio_graph *graph)
+{
+    for (int i = 0; i < graph->n_nodes; i++) {
+        const struct dio_node *add = &graph->nodes[i];
+        if (add->op != &dio_op_add) continue;
+        int a = add->inputs[0], b = add->inputs[1], residual = b;
+        struct dio_node *node = adding_producer(graph, a, b);
+        if (!node) {
+            node = adding_producer(graph, b, a);
+            residual = a;
+        }
+        if (!node) continue;
+        node->inputs[node->n_inputs++] = residual;
+        DIO_PASS(absorb(graph, node, i--, "add"));
+    }
+    return DIO_OK;
+}
+
+dio_status dio_pass_fuse_activation(struct dio_graph *graph)
+{
+    for (int i = 0; i < graph->n_nodes; i++) {
+        const struct dio_node *activation = &graph->nodes[i];
+        if (activation->op != &dio_op_activation) continue;
+        struct dio_node *node = fusing_producer(graph, activation->inputs[0], DIO_FUSE_ACTIVATION);
+        const char *kind = dio_activation_kind(activation->attrs);
+        if (!node || !dio_attr_set(node->op, node->attrs, "activation", kind)) continue;
+        DIO_PASS(absorb(graph, node, i--, kind));
+    }
+    return DIO_OK;
+}

@@ -1,0 +1,20 @@
+/* Rewrites of a graph that is about to become an inference plan.  Each works in place on a graph of its own (a clone);
+ * its outputs are the values that stay asked for.  Values keep their numbers; nodes that go are taken out. */
+#ifndef DIO_GRAPH_PASSES_H
+#define DIO_GRAPH_PASSES_H
+
+#include "graph/graph.h"
+
+/* The graph between the two: `inputs` are given, `outputs` asked for, nodes that they do not need go. */
+dio_status dio_pass_cut(struct dio_graph *graph, const int *inputs, int n_inputs, const int *outputs, int n_outputs);
+/* Ops that act in training only (dropout): their readers read what they read. */
+dio_status dio_pass_remove_idle(struct dio_graph *graph);
+/* A batch norm behind an op that takes a scale (DIO_FUSE_SCALE) goes into its weight and bias: new data in the graph's
+ * arena, W * w / sqrt(var + eps) and (b - mean) * w / sqrt(var + eps) + bias. */
+dio_status dio_pass_fold_norm(struct dio_graph *graph);
+/* A sum goes into the later of its two producers that takes one more input (DIO_FUSE_ADD). */
+dio_status dio_pass_fuse_add(struct dio_graph *graph);
+/* An activation goes into its producer, where that knows the kind (DIO_FUSE_ACTIVATION). */
+dio_status dio_pass_fuse_activation(struct dio_graph *graph);
+
+#endif

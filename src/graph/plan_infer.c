@@ -1,0 +1,302 @@
+/* The inference plan.
+ *
+ * A run takes its images in chunks, so that memory does not grow with the batch.  In a chunk the first steps, whose
+ * weights are small beside their activations, run depth first: a thread takes an image (or a few) through all of them
+ * with buffers of its own.  The steps behind them, whose weights are large, run one after another over the whole chunk, so
+ * that weights are fetched once.  With too few images to share among the threads all steps run one after another, cut
+ * inside.  Operators compute each image by itself, so the choice does not show in the bits. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "graph/passes.h"
+#include "graph/plan_internal.h"
+
+enum { CHUNK = 32, MAX_GROUP = 8, USUAL_L2 = 1 << 20 };
+
+/* ---- preparing ---- */
+
+static dio_status rewrite(struct dio_graph *graph, const int *inputs, int n_inputs, const int *outputs, int n_outputs, bool fusion)
+{
+    DIO_PASS(dio_pass_cut(graph, inputs, n_inputs, outputs, n_outputs));
+    DIO_PASS(dio_pass_remove_idle(graph));
+    if (!fusion) return DIO_OK;
+    DIO_PASS(dio_pass_fold_norm(graph));
+    DIO_PASS(dio_pass_fuse_add(graph));
+    return dio_pass_fuse_activation(graph);
+}
+
+static dio_status add_steps(struct dio_plan *plan, const struct dio_graph *graph)
+{
+    const struct dio_step_flags flags = {.mode = DIO_MODE_INFER};
+    const struct dio_step_wants wants = {0};
+    for (int i = 0; i < graph->n_nodes; i++) {
+        if (dio_cancelled(plan->ctx)) return DIO_CANCELLED;
+        DIO_PASS(dio_plan_add_step(plan, graph, &graph->nodes[i], &flags, &wants));
+    }
+    return dio_plan_size_steps(plan, graph);
+}
+
+static size_t weight_bytes(const struct dio_plan_step *slot)
+{
+    size_t bytes = slot->step.packed_bytes;
+    for (int i = 0; i < slot->step.n_params; i++) {
+        if (!slot->step.packs_param[i]) bytes += (size_t)dio_shape_elements(&slot->step.param_shape[i]) * sizeof(float);
+    }
+    return bytes;
+}
+
+/* How many steps from the first on have weights that are small beside the cache or beside their activations. */
+static void choose_depth(struct dio_plan *plan)
+{
+    size_t l2 = plan->ctx->cpu.l2 ? plan->ctx->cpu.l2 : USUAL_L2;
+    for (; plan->n_deep < plan->n_steps; plan->n_deep++) {
+        const struct dio_plan_step *slot = &plan->steps[plan->n_deep];
+        size_t activations = plan->values[slot->outputs[0]].image_bytes;
+        for (int i = 0; i < slot->step.n_inputs; i++) activations += plan->values[slot->inputs[i]].image_bytes;
+        size_t weights = weight_bytes(slot);
+        if (weights > l2 / 2 && weights > activations) break;
+    }
+    if (plan->n_deep < 2) plan->n_deep = 0;
+    plan->chunk = plan->batch < CHUNK ? plan->batch : CHUNK;
+}
+
+static void see(struct dio_plan_value *value, int moment)
+{
+    if (moment < value->first) value->first = moment;
+    if (moment > value->last) value->last = moment;
+}
+
+/* Values that only deep steps touch are local to a thread; the others outlive the deep part as a whole. */
+static void settle_values(struct dio_plan *plan)
+{
+    for (int i = 0; i < plan->n_steps; i++) {
+        const struct dio_plan_step *slot = &plan->steps[i];
+        for (int j = 0; j < slot->step.n_inputs + slot->step.n_outputs; j++) {
+            bool reads = j < slot->step.n_inputs;
+            struct dio_plan_value *value = &plan->values[reads ? slot->inputs[j] : slot->outputs[j - slot->step.n_inputs]];
+            see(value, i);
+            if (value->home == DIO_HOME_NONE) value->home = DIO_HOME_SHARED;
+        }
+    }
+    for (int i = 0; i < plan->n_values; i++) {
+        struct dio_plan_value *value = &plan->values[i];
+        if (value->home == DIO_HOME_SHARED && value->last < plan->n_deep) value->home = DIO_HOME_LOCAL;
+        if (value->home == DIO_HOME_SHARED && value->first < plan->n_deep) value->first = 0;
+    }
+    for (int i = 0; i < plan->n_outputs; i++) {
+        struct dio_plan_value *value = &plan->values[plan->outputs[i]];
+        if (value->home == DIO_HOME_INPUT || value->home == DIO_HOME_OUTPUT) continue; /* copied when a run ends */
+        value->home = DIO_HOME_OUTPUT;
+        value->index = i;
+    }
+    for (int i = 0; i < plan->n_inputs; i++) {
+        plan->values[plan->inputs[i]].home = DIO_HOME_INPUT;
+        plan->values[plan->inputs[i]].index = i;
+    }
+}
+
+static dio_status place_values(struct dio_plan *plan)
+{
+    settle_values(plan);
+    dio_plan_share_memory(plan);
+    DIO_PASS(dio_plan_place(plan, DIO_HOME_LOCAL, 1, NULL, 0, &plan->slot_bytes));
+    DIO_PASS(dio_plan_place(plan, DIO_HOME_SHARED, plan->chunk, NULL, 0, &plan->activations_bytes));
+
+    size_t l2 = plan->ctx->cpu.l2 ? plan->ctx->cpu.l2 : USUAL_L2;
+    int64_t threads = plan->threads, fitting = (int64_t)(l2 / 2 / (plan->slot_bytes ? plan->slot_bytes : 1));
+    int64_t share = (plan->chunk + threads - 1) / threads;
+    plan->group = fitting < 1 ? 1 : fitting > MAX_GROUP ? MAX_GROUP : fitting;
+    if (plan->group > share) plan->group = share;
+    int64_t by_layers = 2 * threads - 1 < plan->chunk ? 2 * threads - 1 : plan->chunk;
+    plan->slot_images = threads * plan->group > by_layers ? threads * plan->group : by_layers;
+    return DIO_OK;
+}
+
+/* What a step reads beside its packed weights becomes the plan's own. */
+static void copy_params(struct dio_plan *plan, const struct dio_graph *graph)
+{
+    unsigned char *at = plan->params;
+    for (int i = 0; i < plan->n_steps; i++) {
+        struct dio_plan_step *slot = &plan->steps[i];
+        for (int p = 0; p < slot->step.n_params; p++) {
+            size_t bytes = 0;
+            dio_shape_bytes(&slot->step.param_shape[p], graph->params[slot->params[p]].dtype, &bytes);
+            if (slot->step.packs_param[p] || !slot->step.param[p]) continue;
+            memcpy(at, slot->step.param[p], bytes);
+            slot->step.param[p] = at;
+            at += dio_buffer_round(bytes);
+        }
+    }
+}
+
+static dio_status copy_deep_steps(struct dio_plan *plan)
+{
+    size_t count = (size_t)plan->threads * (size_t)plan->n_deep;
+    plan->deep_steps = dio_alloc_array(plan->ctx, count, sizeof *plan->deep_steps, "the steps of a plan");
+    if (!plan->deep_steps) return DIO_ERR_ENV;
+    for (int thread = 0; thread < plan->threads; thread++) {
+        for (int i = 0; i < plan->n_deep; i++) {
+            struct dio_step *copy = &plan->deep_steps[thread * plan->n_deep + i];
+            *copy = plan->steps[i].step;
+            copy->data_blocks = NULL;
+            if (copy->shared) copy->shared = plan->shared + plan->shared_bytes * (size_t)thread;
+        }
+    }
+    return DIO_OK;
+}
+
+static void forget_packed(struct dio_plan *plan)
+{
+    for (int i = 0; i < plan->n_steps; i++) {
+        struct dio_step *step = &plan->steps[i].step;
+        for (int p = 0; p < step->n_params; p++) {
+            if (step->packs_param[p]) step->param[p] = NULL;
+        }
+    }
+}
+
+static dio_status build(struct dio_plan *plan, const struct dio_graph *graph, const struct dio_plan_options *options)
+{
+    plan->inference = true;
+    plan->n_inputs = graph->n_inputs;
+    plan->n_outputs = graph->n_outputs;
+    memcpy(plan->inputs, graph->inputs, sizeof plan->inputs);
+    memcpy(plan->outputs, graph->outputs, sizeof plan->outputs);
+    DIO_PASS(add_steps(plan, graph));
+    choose_depth(plan);
+    DIO_PASS(place_values(plan));
+    DIO_PASS(dio_plan_allocate(plan, options->memory_limit));
+    dio_plan_pack(plan, false);
+    copy_params(plan, graph);
+    forget_packed(plan);
+    return copy_deep_steps(plan);
+}
+
+dio_status dio_plan_infer(struct dio_ctx *ctx, const struct dio_graph *graph, const int *inputs, int n_inputs,
+                          const int *outputs, int n_outputs, const struct dio_plan_options *options,
+                          struct dio_plan **plan)
+{
+    *plan = NULL;
+    struct dio_graph *own;
+    DIO_PASS(dio_graph_clone(graph, &own));
+    own->ctx = ctx;
+    dio_status status = rewrite(own, inputs, n_inputs, outputs, n_outputs, !options->no_fusion);
+    if (status == DIO_OK) status = dio_plan_new(ctx, own, options->batch, plan);
+    if (status == DIO_OK) status = build(*plan, own, options);
+    dio_graph_free(own);
+    if (status != DIO_OK) {
+        dio_plan_free(*plan);
+        *plan = NULL;
+    }
+    return status;
+}
+
+/* ---- running ---- */
+
+/* Where a thread finds image `image` (of the chunk) of a value. */
+static void *deep_address(const struct dio_plan *plan, int index, int64_t image, int thread)
+{
+    const struct dio_plan_value *value = &plan->values[index];
+    size_t bytes = value->image_bytes;
+    switch (value->home) {
+    case DIO_HOME_LOCAL:
+        return plan->slots + (plan->slot_bytes * (size_t)thread + value->offset) * (size_t)plan->group;
+    case DIO_HOME_SHARED: return plan->activations + value->offset + (size_t)image * bytes;
+    case DIO_HOME_INPUT: return (unsigned char *)plan->in[value->index] + (size_t)(plan->chunk_begin + image) * bytes;
+    case DIO_HOME_OUTPUT: return (unsigned char *)plan->out[value->index] + (size_t)(plan->chunk_begin + image) * bytes;
+    case DIO_HOME_NONE: break;
+    }
+    return NULL;
+}
+
+/* The same when the whole chunk goes through a step together. */
+static void *wide_address(const struct dio_plan *plan, int index)
+{
+    const struct dio_plan_value *value = &plan->values[index];
+    if (value->home == DIO_HOME_LOCAL) return plan->slots + value->offset * (size_t)plan->slot_images;
+    return deep_address(plan, index, 0, 0);
+}
+
+static void run_deep_piece(void *arg, int64_t piece, int thread)
+{
+    const struct dio_plan *plan = arg;
+    int64_t begin = piece * plan->piece_images, left = plan->chunk_images - begin;
+    void *scratch = plan->scratch + plan->scratch_bytes * (size_t)thread;
+    for (int i = 0; i < plan->n_deep; i++) {
+        const struct dio_plan_step *slot = &plan->steps[i];
+        struct dio_step *step = &plan->deep_steps[thread * plan->n_deep + i];
+        step->n = left < plan->piece_images ? left : plan->piece_images;
+        for (int j = 0; j < step->n_inputs; j++) step->x[j] = deep_address(plan, slot->inputs[j], begin, thread);
+        for (int j = 0; j < step->n_outputs; j++) step->y[j] = deep_address(plan, slot->outputs[j], begin, thread);
+        for (int phase = 0; phase < step->n_forward; phase++) {
+            int64_t pieces = step->forward[phase].pieces(step);
+            for (int64_t p = 0; p < pieces; p++) step->forward[phase].run(step, p, scratch);
+        }
+    }
+}
+
+static void bind_wide(struct dio_plan *plan, int i)
+{
+    struct dio_plan_step *slot = &plan->steps[i];
+    slot->step.n = plan->chunk_images;
+    for (int j = 0; j < slot->step.n_inputs; j++) slot->step.x[j] = wide_address(plan, slot->inputs[j]);
+    for (int j = 0; j < slot->step.n_outputs; j++) slot->step.y[j] = wide_address(plan, slot->outputs[j]);
+}
+
+static void run_chunk(struct dio_plan *plan)
+{
+    size_t count = 0;
+    int64_t n = plan->chunk_images, threads = plan->threads;
+    int first_wide = 0;
+    if (plan->n_deep && (n == threads || n >= 2 * threads)) {
+        int64_t share = n / threads;
+        plan->piece_images = share < plan->group ? share : plan->group;
+        plan->phases[count++] = (struct dio_phase){run_deep_piece, plan, (n + plan->piece_images - 1) / plan->piece_images};
+        first_wide = plan->n_deep;
+    }
+    for (int i = first_wide; i < plan->n_steps; i++) {
+        bind_wide(plan, i);
+        dio_plan_list(plan, &plan->steps[i].step, plan->steps[i].step.forward, plan->steps[i].step.n_forward, &count);
+    }
+    dio_team_run(plan->team, plan->phases, count);
+}
+
+/* Outputs that are inputs, or were asked for twice. */
+static void copy_outputs(const struct dio_plan *plan, int64_t n)
+{
+    for (int i = 0; i < plan->n_outputs; i++) {
+        const struct dio_plan_value *value = &plan->values[plan->outputs[i]];
+        if (value->home == DIO_HOME_OUTPUT && value->index == i) continue;
+        const void *from = value->home == DIO_HOME_OUTPUT ? plan->out[value->index] : plan->in[value->index];
+        memcpy(plan->out[i], from, (size_t)n * value->image_bytes);
+    }
+}
+
+void dio_plan_run(struct dio_plan *plan, int64_t n, const void *const *in, void *const *out)
+{
+    plan->in = in;
+    plan->out = out;
+    for (plan->chunk_begin = 0; plan->chunk_begin < n; plan->chunk_begin += plan->chunk) {
+        plan->chunk_images = n - plan->chunk_begin < plan->chunk ? n - plan->chunk_begin : plan->chunk;
+        run_chunk(plan);
+    }
+    copy_outputs(plan, n);
+}
+
+void dio_plan_time_infer(struct dio_plan *plan, int64_t n, const void *const *in, void *const *out, double *seconds)
+{
+    plan->in = in;
+    plan->out = out;
+    int64_t most = plan->slot_images < plan->chunk ? plan->slot_images : plan->chunk;
+    for (plan->chunk_begin = 0; plan->chunk_begin < n; plan->chunk_begin += most) {
+        plan->chunk_images = n - plan->chunk_begin < most ? n - plan->chunk_begin : most;
+        for (int i = 0; i < plan->n_steps; i++) {
+            size_t count = 0;
+            bind_wide(plan, i);
+            dio_plan_list(plan, &plan->steps[i].step, plan->steps[i].step.forward, plan->steps[i].step.n_forward, &count);
+            double start = dio_clock_seconds();
+            dio_team_run(plan->team, plan->phases, count);
+            seconds[i] += dio_clock_seconds() - start;
+        }
+    }
+}

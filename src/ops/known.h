@@ -1,0 +1,12 @@
+/* The few operators that others know by name: the passes of graph/, which fold and fuse them. */
+#ifndef DIO_OPS_KNOWN_H
+#define DIO_OPS_KNOWN_H
+
+#include "ops/op.h"
+
+extern const struct dio_op dio_op_batch_norm, dio_op_add, dio_op_activation;
+
+double dio_batch_norm_eps(const void *attrs);
+const char *dio_activation_kind(const void *attrs); /* "relu" */
+
+#endif
