@@ -79,7 +79,7 @@ static dio_status time_layers(struct dio_ctx *ctx, struct layers *l, const float
         double start = dio_clock_seconds();
         dio_plan_run(l->plan, l->batch, &ins, &outs);
         whole[run] = dio_clock_seconds() - start;
-        dio_plan_time(l->plan, l->batch, &ins, once);
+        dio_plan_time(l->plan, l->batch, &ins, &outs, once);
         for (int i = 0; i < l->steps; i++) {
             if (run == 0 || once[i] < l->seconds[i]) l->seconds[i] = once[i];
         }
