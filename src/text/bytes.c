@@ -22,7 +22,7 @@ static dio_status refuse(struct dio_ctx *ctx, const struct dio_text_rules *rules
 
 static bool is_control(uint32_t c)
 {
-    return (c < 0x20 && c != '\t' && c != '\n' && c != '\r') || (c >= 0x7f && c < 0xa0);
+    return (c < 0x20 && c != '\t' && c != '\n' && c != '\r') || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
 }
 
 dio_status dio_check_text(struct dio_ctx *ctx, const struct dio_text_rules *rules, const void *bytes, size_t length, size_t *start)

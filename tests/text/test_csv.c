@@ -1,6 +1,7 @@
 #include "text/csv.h"
 
 #include "support.h"
+#include "vectors.h"
 
 static void refuses(const void *text, size_t length, const char *words)
 {
@@ -133,11 +134,47 @@ static void test_writing(void **state)
     test_fail_each_allocation(round_trip, NULL);
 }
 
+/* Manifests that are refused by their form alone; what their rows mean is for data/ to judge. */
+static void check_vector(const struct vector *vector)
+{
+    static const char *const broken[] = {"empty", "header_missing", "column_missing", "column_twice", "row_short", "row_long", "quote_open",
+                                         "quote_tail", "nul", "utf8_bad", "utf16", "semicolon", "columns_5000", "binary", "cr_only"};
+    struct test_ctx test;
+    struct dio_csv csv;
+    int path, label;
+    if (strchr(vector->name, '/')) return; /* pictures */
+    test_begin(&test);
+    dio_status status = dio_csv_open(&test.ctx, vector->name, vector->bytes, vector->length, &csv);
+    if (status == DIO_OK) status = dio_csv_column(&csv, "path", true, &path);
+    if (status == DIO_OK) status = dio_csv_column(&csv, "label", true, &label);
+    while (status == DIO_OK && (status = dio_csv_next(&csv)) == DIO_OK && !csv.end) {
+    }
+    bool wrong = false;
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        size_t length = strlen(broken[i]);
+        wrong |= strncmp(vector->name, broken[i], length) == 0 && strcmp(vector->name + length, ".csv") == 0;
+    }
+    bool good = (status == DIO_OK) != wrong;
+    if (wrong) good &= status == DIO_ERR_INPUT && vector_mentions(test_error(&test), vector->must_mention);
+    if (!good) print_error("%s (\"%s\"): %s\n", vector->name, vector->must_mention, test_error(&test));
+    assert_true(good);
+    dio_csv_close(&csv);
+    test_end(&test);
+}
+
+static void test_vectors(void **state)
+{
+    (void)state;
+    int count = vectors_each("manifest_csv", NULL, check_vector);
+    if (count == 0) skip();
+    print_message("%d manifests\n", count);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),       cmocka_unit_test(test_refused), cmocka_unit_test(test_going_on),
-        cmocka_unit_test(test_semicolons), cmocka_unit_test(test_writing),
+        cmocka_unit_test(test_semicolons), cmocka_unit_test(test_writing), cmocka_unit_test(test_vectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
