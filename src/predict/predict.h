@@ -16,7 +16,6 @@ struct dio_predict_options {
     enum dio_scores scores;   /* the whole vector too */
     int64_t batch;            /* 0: 16 */
     bool stop_at_bad;         /* --bad stop */
-    double max_bad;           /* share of bad pictures beyond which the run fails; 0 and NAN: 1, any but all */
     double max_bad;           /* --max-bad: share beyond which the run fails; 1: only when every picture was bad */
     bool overwrite, resume;
 };
