@@ -206,7 +206,7 @@ static int parse_long(struct cli *cli, int argc, char **argv, int *at)
 static int parse_short(struct cli *cli, int argc, char **argv, int *at)
 {
     const char *text = argv[*at] + 1;
-    const struct cli_option *own = find_own(cli->verb, NULL, text[0]);
+    const struct cli_option *own = find_own(cli->verb, "", text[0]);
     if (!own) return cli_usage_error(cli, "unknown flag -%s; see: diopter %s --help", cli_escaped(text), cli->verb->name);
     if (!own->value) {
         if (text[1]) return cli_usage_error(cli, "-%c takes no value", text[0]);

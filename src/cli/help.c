@@ -6,10 +6,10 @@
 
 /* One option of either table, ready to be shown. */
 struct shown {
-    char spelling[64];  /* "--lr RATE", "-o, --output FILE" */
+    char spelling[192];/* "--lr RATE", "-o, --output FILE" */
     char name[48];      /* "lr", with '-' */
     const char *group;
-    char help[320];     /* with default and range */
+    char help[768];/* with default and range */
     const char *choices;
     bool value, path;
 };
