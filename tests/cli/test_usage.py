@@ -1,0 +1,90 @@
+"""Arguments, help, exit codes and streams (rows A1 to A12, E8, E9, E13 of the catalogue of bad input)."""
+import os
+import subprocess
+
+from support import MODEL, PROGRAM, Checks, Workplace, run
+
+VERBS = ["info", "train", "eval", "predict", "export", "check", "system", "bench"]
+check = Checks()
+
+# A1 to A5, A11: what is given wrongly is refused with one line and exit code 2.
+check.exits(2, says="no verb given", lines=1)
+check.exits(2, "trian", says='unknown verb "trian"; did you mean "train"?', lines=1)
+check.exits(2, "zzzzzz", says="diopter help", lines=1)
+check.exits(2, "train", "--epoch", "3", says="unknown flag --epoch; did you mean --epochs?", lines=1)
+check.exits(2, "train", "--epo", "3", says="unknown flag --epo", lines=1)
+check.exits(2, "train", "--lr", says="--lr needs a value", lines=1)
+check.exits(2, "train", "--lr", "--epochs", "3", says="--lr needs a value", lines=1)
+check.exits(2, "train", "--overwrite=yes", says="takes no value", lines=1)
+check.exits(2, "train", "--lr", "1", "--lr", "2", says="given twice", lines=1)
+for bad in ["nan", "inf", "1e3x", " 5", "", "-1", "0", "0,1", "0x2", "1e999"]:
+    check.exits(2, "train", "m", "d", "-o", "r", "--lr", bad, says="--lr must be", lines=1)
+for bad in ["1.5", "-3", "0", "word", "99999999999999999999"]:
+    check.exits(2, "train", "m", "d", "-o", "r", "--epochs", bad, says="--epochs must be", lines=1)
+check.exits(2, "train", "m", "d", "-o", "r", "--optimizer", "sgdd", says="--optimizer must be", lines=1)
+check.exits(2, "info", "--epochs", "3", "x", says="--epochs belongs to train", lines=1)
+check.exits(2, "info", says="too few arguments", lines=1)
+check.exits(2, "info", "a", "b", says='unexpected argument "b"', lines=1)
+check.exits(2, "info", "", says="empty", lines=1)
+check.exits(2, "system", "--threads", "0", says="--threads must be", lines=1)
+check.exits(2, "system", "--cpu", "z80", says="z80", lines=1)
+check.exits(2, "system", says="z80", lines=1, env={"DIOPTER_CPU": "z80"})
+check.exits(2, "train", "m", "d", says="-o RUN is missing", lines=1)
+check.exits(2, "help", "trian", says='unknown verb "trian"', lines=1)
+check.exits(4, "info", "--", "--no-such-file", says="--no-such-file", lines=1)
+check.exits(4, "info", "no/such/file", says="no/such/file", lines=1)
+# A12: what comes from outside is escaped.
+check.exits(4, "info", "a\x1b[31mb", says="\\x1b", lines=1)
+
+# Help: of each verb, both ways, with examples; version; man pages; completion.
+for verb in VERBS:
+    by_flag, by_help = check.exits(0, verb, "--help"), check.exits(0, "help", verb)
+    check.that(by_flag.stdout == by_help.stdout, f"{verb} --help and help {verb} say the same")
+    check.that("Examples" in by_flag.stdout and f"diopter {verb}" in by_flag.stdout, f"{verb} --help has an example")
+    page = check.exits(0, "help", "--man", verb)
+    check.that(page.stdout.startswith(".TH DIOPTER"), f"man page of {verb}")
+overview = check.exits(0, "help")
+check.that(all(f"diopter {verb}" in overview.stdout for verb in VERBS), "the overview lists every verb")
+check.that(check.exits(0, "--help").stdout == overview.stdout, "--help is help")
+check.that(check.exits(0, "--version").stdout.startswith("diopter 0."), "--version")
+training = run("train", "--help").stdout
+for option in ["--freeze", "--epochs", "--batch-size", "--lr", "--seed", "--threads", "--recipe", "--views", "--augment-flip"]:
+    check.that(option in training, f"train --help names {option}")
+for shell in ["bash", "zsh", "fish"]:
+    text = check.exits(0, "help", "--completion", shell).stdout
+    check.that("freeze" in text and "predict" in text, f"completion for {shell}")
+bash = run("help", "--completion", "bash").stdout
+check.that(subprocess.run(["bash", "-n"], input=bash, text=True).returncode == 0, "bash reads the completion")
+
+# Streams.
+with open("/dev/full", "w") as full:
+    result = subprocess.run([PROGRAM, "help"], stdout=full, stderr=subprocess.PIPE, text=True)
+check.that(result.returncode == 4 and "standard output" in result.stderr, "a full device is exit code 4", result)
+pipe_read, pipe_write = os.pipe()
+os.close(pipe_read)
+result = subprocess.run([PROGRAM, "train", "--help"], stdout=pipe_write, stderr=subprocess.PIPE, restore_signals=True)
+os.close(pipe_write)
+check.that(result.returncode in (-13, 141), "a closed pipe ends the program as SIGPIPE does", result.returncode)
+closed = subprocess.run(["sh", "-c", f"'{PROGRAM}' --version <&- >&- 2>&-"])
+check.that(closed.returncode in (0, 4), "closed descriptors do no harm", closed.returncode)
+
+# The machine.
+for value in ["abc", "0", "-1", "100000"]:
+    check.exits(0, "system", env={"OMP_NUM_THREADS": value})
+result = check.exits(0, "system", "--json")
+check.that('"kernels"' in result.stdout, "system --json")
+for level in ["portable", "avx2", "avx512"]:
+    result = run("system", "--cpu", level)
+    if result.returncode == 2:
+        print(f"skipped: this CPU lacks {level}")
+    else:
+        check.that(f"in use    {level}" in result.stdout, f"--cpu {level}", result.stdout)
+with Workplace() as work:
+    (work / "junk.bin").write_bytes(b"junk" * 100)
+    check.exits(3, "info", work / "junk.bin", lines=1)
+    check.exits(3, "info", "--json", work / "junk.bin", says=['"level":"error"', '"exit":3'], lines=1)
+    if MODEL.exists():
+        check.exits(0, "info", MODEL)
+        check.exits(2, "export", MODEL, "-o", MODEL, says="same file", lines=1)
+        check.exits(2, "export", MODEL, "-o", work / "junk.bin", lines=1)
+check.end()
