@@ -1,0 +1,232 @@
+#include "base/background.h"
+#include "base/threads.h"
+
+#include <stdatomic.h>
+
+#include "support.h"
+
+enum { PIECES = 1000, PHASES = 60 };
+
+struct counts {
+    atomic_int runs[PIECES];
+    atomic_int wrong_thread;
+    int threads;
+    struct dio_team *team;
+};
+
+static void count_piece(void *arg, int64_t piece, int thread)
+{
+    struct counts *counts = arg;
+    atomic_fetch_add(&counts->runs[piece], 1);
+    if (thread < 0 || thread >= counts->threads) atomic_fetch_add(&counts->wrong_thread, 1);
+}
+
+static void each_once(struct counts *counts, int64_t pieces, int times)
+{
+    for (int64_t i = 0; i < PIECES; i++) assert_int_equal(atomic_load(&counts->runs[i]), i < pieces ? times : 0);
+    assert_int_equal(atomic_load(&counts->wrong_thread), 0);
+    memset(counts->runs, 0, sizeof counts->runs);
+}
+
+/* Phase k reads what phase k-1 wrote: a barrier too weak gives a wrong sum. */
+struct chain {
+    int64_t values[2][64];
+    int step;
+};
+static struct chain chain;
+
+static void chain_piece(void *arg, int64_t piece, int thread)
+{
+    (void)thread;
+    int step = *(int *)arg;
+    int64_t *from = chain.values[(step + 1) % 2], *to = chain.values[step % 2], sum = 0;
+    for (int i = 0; i < 64; i++) sum += from[i] & 0xffff;
+    to[piece] = sum + piece;
+}
+
+static void run_chain(struct dio_team *team, int64_t out[64])
+{
+    struct dio_phase phases[PHASES];
+    int steps[PHASES];
+    memset(&chain, 0, sizeof chain);
+    for (int i = 0; i < PHASES; i++) {
+        steps[i] = i;
+        phases[i] = (struct dio_phase){chain_piece, &steps[i], 64};
+    }
+    dio_team_run(team, phases, PHASES);
+    memcpy(out, chain.values[(PHASES - 1) % 2], sizeof chain.values[0]);
+}
+
+static void nested_piece(void *arg, int64_t piece, int thread)
+{
+    struct counts *counts = arg;
+    (void)piece;
+    (void)thread;
+    struct counts inner = {.threads = 1};
+    struct dio_phase phases[2] = {{count_piece, &inner, 10}, {count_piece, &inner, 10}};
+    dio_team_run(counts->team, phases, 2);
+    for (int i = 0; i < 10; i++) {
+        if (atomic_load(&inner.runs[i]) == 2) atomic_fetch_add(&counts->runs[i], 1);
+    }
+    atomic_fetch_add(&counts->wrong_thread, atomic_load(&inner.wrong_thread));
+}
+
+static void run_all(struct dio_team *team, int threads)
+{
+    static struct counts counts;
+    int64_t alone[64], together[64];
+    memset(&counts, 0, sizeof counts);
+    counts.threads = threads;
+    counts.team = team;
+    assert_int_equal(dio_team_size(team), threads);
+    static const int64_t sizes[] = {0, 1, 2, 3, 7, 64, PIECES};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        dio_team_for(team, sizes[i], count_piece, &counts);
+        each_once(&counts, sizes[i], 1);
+    }
+    dio_team_run(team, NULL, 0);
+    struct dio_phase mixed[5] = {{count_piece, &counts, 0}, {count_piece, &counts, 5}, {count_piece, &counts, 0}, {count_piece, &counts, 5}, {count_piece, &counts, -3}};
+    for (int i = 0; i < 200; i++) dio_team_run(team, mixed, 5);
+    each_once(&counts, 5, 400);
+    run_chain(NULL, alone);
+    for (int i = 0; i < 50; i++) {
+        run_chain(team, together);
+        assert_memory_equal(alone, together, sizeof alone);
+    }
+    dio_team_for(team, 8, nested_piece, &counts);
+    each_once(&counts, 10, 8);
+}
+
+static void test_team(void **state)
+{
+    (void)state;
+    static const int sizes[] = {1, 2, 3, 7};
+    run_all(NULL, 1);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct test_ctx test;
+        struct dio_team *team;
+        test_begin(&test);
+        assert_ok(&test, dio_team_start(&test.ctx, sizes[i], &team));
+        run_all(team, sizes[i]);
+        dio_team_stop(&test.ctx, team);
+        test_end(&test);
+    }
+}
+
+/* Thousands of tiny regions: begin and end, over and over. */
+static void test_many_regions(void **state)
+{
+    (void)state;
+    static struct counts counts;
+    struct test_ctx test;
+    struct dio_team *team;
+    test_begin(&test);
+    memset(&counts, 0, sizeof counts);
+    counts.threads = 2;
+    assert_ok(&test, dio_team_start(&test.ctx, 2, &team));
+    for (int i = 0; i < 5000; i++) dio_team_for(team, 3, count_piece, &counts);
+    each_once(&counts, 3, 5000);
+    dio_team_stop(&test.ctx, team);
+    test_end(&test);
+}
+
+static void test_environment(void **state)
+{
+    (void)state;
+    static const char *const nonsense[] = {"0", "-1", "abc", "", "100000", "1.5"};
+    struct test_ctx test;
+    struct dio_team *team;
+    for (size_t i = 0; i < sizeof nonsense / sizeof *nonsense; i++) {
+        test_begin(&test);
+        test.ctx.cpu.allowed = 2;
+        setenv("OMP_NUM_THREADS", nonsense[i], 1);
+        assert_ok(&test, dio_team_start(&test.ctx, 0, &team));
+        assert_int_equal(dio_team_size(team), 2);
+        assert_int_equal(test.warnings, 1);
+        assert_non_null(strstr(test.said, "OMP_NUM_THREADS"));
+        dio_team_stop(&test.ctx, team);
+        test_end(&test);
+    }
+    test_begin(&test);
+    test.ctx.cpu.allowed = 3;
+    setenv("OMP_NUM_THREADS", "2,1", 1);
+    assert_ok(&test, dio_team_start(&test.ctx, 0, &team));
+    assert_int_equal(dio_team_size(team), 2);
+    dio_team_stop(&test.ctx, team);
+    assert_ok(&test, dio_team_start(&test.ctx, 4, &team)); /* what is asked for wins */
+    assert_int_equal(dio_team_size(team), 4);
+    assert_int_equal(test.warnings, 0);
+    dio_team_stop(&test.ctx, team);
+    unsetenv("OMP_NUM_THREADS");
+    assert_ok(&test, dio_team_start(&test.ctx, 0, &team));
+    assert_int_equal(dio_team_size(team), 3);
+    dio_team_stop(&test.ctx, team);
+    test_end(&test);
+}
+
+static dio_status start_both(struct test_ctx *test, void *arg)
+{
+    struct dio_team *team = NULL;
+    struct dio_background *background = NULL;
+    (void)arg;
+    DIO_PASS(dio_team_start(&test->ctx, 2, &team));
+    dio_status status = dio_background_start(&test->ctx, 2, &background);
+    dio_background_stop(&test->ctx, background);
+    dio_team_stop(&test->ctx, team);
+    return status;
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    test_fail_each_allocation(start_both, NULL);
+}
+
+/* Decoding beside computing: both complete, every piece once. */
+static void test_background(void **state)
+{
+    (void)state;
+    static const int helpers[] = {0, 1, 2, 5};
+    static struct counts decoded[2], computed;
+    for (size_t h = 0; h < sizeof helpers / sizeof *helpers; h++) {
+        struct test_ctx test;
+        struct dio_team *team;
+        struct dio_background *background;
+        test_begin(&test);
+        assert_ok(&test, dio_team_start(&test.ctx, 2, &team));
+        assert_ok(&test, dio_background_start(&test.ctx, helpers[h], &background));
+        int threads = dio_background_threads(background, team);
+        assert_int_equal(threads, helpers[h] + 2);
+        memset(decoded, 0, sizeof decoded);
+        memset(&computed, 0, sizeof computed);
+        computed.threads = 2;
+        decoded[0].threads = decoded[1].threads = threads;
+        struct dio_job jobs[2] = {{.run = count_piece, .arg = &decoded[0], .pieces = PIECES}, {.run = count_piece, .arg = &decoded[1], .pieces = 17}};
+        for (int step = 0; step < 50; step++) {
+            dio_background_submit(background, &jobs[0]);
+            dio_background_submit(background, &jobs[1]);
+            dio_team_for(team, 64, count_piece, &computed);
+            dio_background_wait(background, &jobs[step % 2], team);
+            dio_background_wait(background, &jobs[1 - step % 2], NULL);
+            each_once(&decoded[0], PIECES, 1);
+            each_once(&decoded[1], 17, 1);
+        }
+        each_once(&computed, 64, 50);
+        struct dio_job empty = {.run = count_piece, .arg = &computed, .pieces = 0};
+        dio_background_submit(background, &empty);
+        dio_background_wait(background, &empty, team);
+        dio_background_submit(background, &jobs[0]); /* dropped by stop */
+        dio_background_stop(&test.ctx, background);
+        dio_team_stop(&test.ctx, team);
+        test_end(&test);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_team),   cmocka_unit_test(test_many_regions), cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_memory), cmocka_unit_test(test_background),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
