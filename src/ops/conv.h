@@ -1,0 +1,113 @@
+/* What the files of the convolution share; linear layers are convolutions with a 1 x 1 kernel over their rows.
+ *
+ * conv.c: the operator.  conv_plan.c: geometry, algorithm, cutting into pieces, packing of weights.
+ * conv_forward.c, conv_backward.c: dense and grouped convolution.  conv_depthwise.c: one filter a channel. */
+#ifndef DIO_OPS_CONV_H
+#define DIO_OPS_CONV_H
+
+#include "ops/helpers.h"
+
+enum dio_conv_path {
+    DIO_CONV_POINTWISE, /* 1 x 1, stride 1, no padding: the pixels of a batch are rows of one matrix */
+    DIO_CONV_GATHER,    /* rows of pixels gathered by offsets, one for each tap */
+    DIO_CONV_FEW,       /* few channels: a padded copy of some lines, where one tap is a whole line of the kernel */
+    DIO_CONV_DEPTHWISE
+};
+
+/* The pixels of an input gradient whose coordinates leave the same remainders by the strides; they meet the same taps. */
+struct dio_conv_phase {
+    int64_t y, x;               /* the remainders */
+    int64_t height, width;      /* pixels */
+    int64_t first_tap, taps;    /* in tap_y, tap_x */
+};
+
+/* plan_data of a step: a pure function of one image's shape and of the kernel table. */
+struct dio_conv {
+    int64_t h, w, c, oh, ow, k; /* of one image */
+    int64_t r, s, stride[2], dilation[2], top, left;
+    bool bias;
+    enum dio_act act;
+    enum dio_conv_path path;
+
+    /* Groups of few channels are joined until a block has a vector of outputs; the joined weights are block-diagonal. */
+    int64_t group_c, group_k, joined;
+    int64_t blocks, block_c, block_k;
+
+    struct dio_pack forward, transposed; /* panels of one block; transposed: taps in the order of the phases */
+    int64_t forward_size, transposed_size, panels, transposed_panels;
+    const int64_t *tap_y, *tap_x; /* kernel coordinates of the transposed taps */
+    int64_t n_phases;
+    const struct dio_conv_phase *phases;
+    /* In `packed`, floats: a row of zeros, the bias, the panels of all blocks, the transposed ones. */
+    int64_t at_bias, at_forward, at_transposed, packed_floats;
+
+    /* Cutting: a piece is a block of output rows (pixels) times a run of panels. */
+    struct dio_conv_cut {
+        int64_t row_block, panel_group;
+        bool panels_first; /* pieces that share weights are neighbours; else those that share pixels */
+    } cut, dx_cut;
+    int64_t lines;         /* DIO_CONV_FEW, depthwise: output lines of a piece */
+    int64_t dw_channels;   /* input channels of a piece of the weight gradient */
+    int64_t dw_lines;      /* output lines between two additions to it */
+};
+
+/* Fills everything from h to act; c % groups == 0 and k % groups == 0 were checked. */
+struct dio_conv_shape {
+    int64_t h, w, c, oh, ow, k, r, s, stride[2], dilation[2], top, left, groups;
+    bool bias;
+    enum dio_act act;
+};
+/* NULL: out of memory, recorded. */
+const struct dio_conv *dio_conv_plan(struct dio_ctx *ctx, struct dio_step *step, const struct dio_conv_shape *shape, bool dx);
+
+/* Phases and sizes of a step whose plan_data is set; the inputs are x and, maybe, a residual. */
+void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants);
+
+static inline const struct dio_conv *dio_conv_of(const struct dio_step *step) { return step->plan_data; }
+static inline int64_t dio_conv_images(const struct dio_step *step)
+{
+    return dio_conv_of(step)->path == DIO_CONV_POINTWISE ? 1 : step->n;
+}
+/* Rows (pixels) of one of those images. */
+static inline int64_t dio_conv_rows(const struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    return conv->oh * conv->ow * (conv->path == DIO_CONV_POINTWISE ? step->n : 1);
+}
+
+/* Source pixel of output (y, x): y * step_y + at_y and likewise; a table for pixels `rows` of a map `width` wide. */
+struct dio_conv_source {
+    int64_t step_y, at_y, step_x, at_x;
+    int64_t height, width, channels;
+};
+void dio_conv_offsets(int32_t *out, struct dio_range rows, int64_t width, const struct dio_conv_source *source);
+/* Outputs [begin, end) below `outputs` whose source o * step + at lies in [0, size). */
+struct dio_range dio_conv_inside(int64_t outputs, int64_t step, int64_t at, int64_t size);
+
+void dio_conv_pack(const struct dio_step *step, int64_t piece, void *scratch);
+int64_t dio_conv_pack_pieces(const struct dio_step *step);
+/* From packed sums to the gradient of the weights; a piece is a panel. */
+void dio_conv_unpack(const struct dio_step *step, int64_t piece, void *scratch);
+int64_t dio_conv_unpack_pieces(const struct dio_step *step);
+
+void dio_conv_forward(const struct dio_step *step, int64_t piece, void *scratch);
+int64_t dio_conv_forward_pieces(const struct dio_step *step);
+size_t dio_conv_forward_scratch(const struct dio_conv *conv);
+
+/* dy through the activation, and the gradient of the residual; a piece is a block of elements. */
+void dio_conv_activation_backward(const struct dio_step *step, int64_t piece, void *scratch);
+/* Gradients of x, of the weights (as packed sums in `shared`) and of the bias. */
+void dio_conv_backward(const struct dio_step *step, int64_t piece, void *scratch);
+int64_t dio_conv_backward_pieces(const struct dio_step *step);
+size_t dio_conv_backward_scratch(const struct dio_conv *conv);
+/* The bias alone: its pieces, blocks of channels. */
+int64_t dio_conv_bias_pieces(const struct dio_step *step);
+void dio_conv_bias_backward(const struct dio_step *step, int64_t index);
+/* dy behind the activation: the plan's own where there is none. */
+const float *dio_conv_dy(const struct dio_step *step);
+/* Packed sums of the weight gradient, in `shared`. */
+float *dio_conv_dw(const struct dio_step *step);
+
+void dio_depthwise_prepare(struct dio_step *step, const struct dio_step_wants *wants);
+
+#endif

@@ -1,0 +1,219 @@
+/* Gradients of dense and grouped convolutions.
+ *
+ * Input: the forward kernel over dy with transposed weights, one phase of the strides after another, so that no
+ * multiplication meets a zero that a stride put there.  Weights: outer products over pixels, summed in registers; a piece
+ * owns its part of the gradient and walks all pictures, so the order of sums does not depend on threads. */
+#include <string.h>
+
+#include "ops/conv.h"
+
+const float *dio_conv_dy(const struct dio_step *step)
+{
+    return dio_conv_of(step)->act == DIO_ACT_NONE ? step->dy[0] : step->shared;
+}
+
+float *dio_conv_dw(const struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    float *shared = step->shared;
+    if (conv->act == DIO_ACT_NONE) return shared;
+    return shared + (step->out[0].shape.dims[0] * conv->oh * conv->ow * conv->k + 15) / 16 * 16;
+}
+
+void dio_conv_activation_backward(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    const struct dio_conv *conv = dio_conv_of(step);
+    const struct dio_range range = dio_block(step->n * conv->oh * conv->ow * conv->k, DIO_BLOCK, piece);
+    const int64_t count = range.end - range.begin;
+    if (conv->act != DIO_ACT_NONE) {
+        step->kernels->act_backward(conv->act, (const float *)step->y[0] + range.begin, step->dy[0] + range.begin,
+                                    (float *)step->shared + range.begin, count);
+    }
+    if (step->n_inputs == 2 && step->dx[1]) {
+        dio_put_row(step->dx[1] + range.begin, dio_conv_dy(step) + range.begin, count, step->add_dx[1]);
+    }
+}
+
+/* ---- input ---- */
+
+static int64_t phase_rows(const struct dio_step *step, const struct dio_conv_phase *phase)
+{
+    return dio_conv_of(step)->path == DIO_CONV_POINTWISE ? dio_conv_rows(step) : phase->height * phase->width;
+}
+
+/* As many as the first phase has, the largest; pieces beyond the end of a smaller one are empty. */
+static int64_t dx_row_blocks(const struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    return dio_ceil_div(phase_rows(step, conv->phases), conv->dx_cut.row_block);
+}
+
+static int64_t dx_panel_groups(const struct dio_conv *conv) { return dio_ceil_div(conv->transposed_panels, conv->dx_cut.panel_group); }
+
+static int64_t dx_pieces(const struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    if (!step->dx[0]) return 0;
+    return dio_conv_images(step) * conv->n_phases * dx_row_blocks(step) * conv->blocks * dx_panel_groups(conv);
+}
+
+static void dx_offsets(const struct dio_conv *conv, const struct dio_conv_phase *phase, struct dio_range rows, int32_t *offset, int32_t *y_offset)
+{
+    const int64_t count = rows.end - rows.begin;
+    for (int64_t t = 0; t < phase->taps; t++) {
+        const int64_t y = phase->y + conv->top - conv->tap_y[phase->first_tap + t] * conv->dilation[0];
+        const int64_t x = phase->x + conv->left - conv->tap_x[phase->first_tap + t] * conv->dilation[1];
+        const struct dio_conv_source source = {1, y / conv->stride[0], 1, x / conv->stride[1], conv->oh, conv->ow, conv->k};
+        dio_conv_offsets(offset + t * count, rows, phase->width, &source);
+    }
+    const struct dio_conv_source target = {conv->stride[0], phase->y, conv->stride[1], phase->x, conv->h, conv->w, conv->c};
+    dio_conv_offsets(y_offset, rows, phase->width, &target);
+}
+
+static void dx_piece(const struct dio_step *step, int64_t index, void *scratch)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t blocks = dx_row_blocks(step), groups = dx_panel_groups(conv), columns = conv->blocks * groups;
+    const int64_t images = dio_conv_images(step) * conv->n_phases * blocks;
+    const int64_t column = conv->dx_cut.panels_first ? index / images : index % columns;
+    const int64_t row = conv->dx_cut.panels_first ? index % images : index / columns;
+    const int64_t image = row / (conv->n_phases * blocks), block = column / groups;
+    const struct dio_conv_phase *phase = &conv->phases[row / blocks % conv->n_phases];
+    const struct dio_range rows = dio_block(phase_rows(step, phase), conv->dx_cut.row_block, row % blocks);
+    const struct dio_range panels = dio_block(conv->transposed_panels, conv->dx_cut.panel_group, column % groups);
+    if (rows.begin >= rows.end || (phase->taps == 0 && step->add_dx[0])) return;
+
+    const float *packed = step->packed;
+    struct dio_gemm_rows g = {.rows = rows.end - rows.begin, .taps = phase->taps, .channels = conv->block_k, .zero = packed,
+                              .x = dio_conv_dy(step) + image * conv->oh * conv->ow * conv->k + block * conv->block_k};
+    float *dx = step->dx[0] + image * conv->h * conv->w * conv->c + block * conv->block_c;
+    if (conv->path == DIO_CONV_POINTWISE) {
+        g.x += rows.begin * conv->k;
+        g.x_stride = conv->k;
+        g.y_stride = g.residual_stride = conv->c;
+        dx += rows.begin * conv->c;
+    } else {
+        int32_t *y_offset = scratch, *offset = y_offset + g.rows;
+        dx_offsets(conv, phase, rows, offset, y_offset);
+        g.offset = offset;
+        g.offset_stride = g.rows;
+        g.y_offset = y_offset;
+    }
+    for (int64_t panel = panels.begin; panel < panels.end; panel++) {
+        const int64_t first = panel * conv->transposed.panel_width;
+        g.panel = packed + conv->at_transposed + block * conv->transposed_size + dio_pack_panel(&conv->transposed, panel, &g.width);
+        g.panel += phase->first_tap * conv->block_k * g.width;
+        g.columns = (int)dio_min_i64(g.width, conv->block_c - first);
+        g.y = dx + first;
+        g.residual = step->add_dx[0] ? g.y : NULL;
+        step->kernels->gemm_rows(&g);
+    }
+}
+
+/* ---- weights ---- */
+
+static int64_t dw_pieces(const struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    if (!step->dparam[0]) return 0;
+    return conv->blocks * conv->panels * conv->r * conv->s * dio_ceil_div(conv->block_c, conv->dw_channels);
+}
+
+/* The pixels of output lines [first, last) that tap (r, s) meets inside the picture. */
+static int64_t dw_runs(const struct dio_conv *conv, int64_t r, int64_t s, struct dio_range lines, struct dio_gemm_run *runs)
+{
+    const int64_t at_y = r * conv->dilation[0] - conv->top, at_x = s * conv->dilation[1] - conv->left;
+    const struct dio_range inside = dio_conv_inside(conv->ow, conv->stride[1], at_x, conv->w);
+    int64_t n = 0;
+    for (int64_t y = lines.begin; y < lines.end && inside.begin < inside.end; y++) {
+        const int64_t iy = y * conv->stride[0] + at_y;
+        if (iy < 0 || iy >= conv->h) continue;
+        runs[n++] = (struct dio_gemm_run){(int32_t)((iy * conv->w + inside.begin * conv->stride[1] + at_x) * conv->c),
+                                          (int32_t)((y * conv->ow + inside.begin) * conv->k), (int32_t)(inside.end - inside.begin)};
+    }
+    return n;
+}
+
+static void dw_piece(const struct dio_step *step, int64_t index, void *scratch)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t parts = dio_ceil_div(conv->block_c, conv->dw_channels), taps = conv->r * conv->s;
+    const struct dio_range channels = dio_block(conv->block_c, conv->dw_channels, index % parts);
+    const int64_t tap = index / parts % taps, panel = index / parts / taps % conv->panels, block = index / parts / taps / conv->panels;
+    const int64_t first = panel * conv->forward.panel_width;
+    struct dio_gemm_run *runs = scratch;
+    struct dio_gemm_outer g = {.runs = runs, .x_step = conv->stride[1] * conv->c, .dy_step = conv->k,
+                               .channels = channels.end - channels.begin};
+    g.dw = dio_conv_dw(step) + block * conv->forward_size + dio_pack_panel(&conv->forward, panel, &g.width);
+    g.dw += (tap * conv->block_c + channels.begin) * g.width;
+    g.columns = (int)dio_min_i64(g.width, conv->block_k - first);
+    memset(g.dw, 0, (size_t)(g.channels * g.width) * sizeof *g.dw);
+
+    const float *x = (const float *)step->x[0] + block * conv->block_c + channels.begin;
+    const float *dy = dio_conv_dy(step) + block * conv->block_k + first;
+    if (conv->path == DIO_CONV_POINTWISE) {
+        const int64_t rows = dio_conv_rows(step);
+        g.n_runs = 1;
+        for (int64_t row = 0; row < rows; row += 256) {
+            runs[0] = (struct dio_gemm_run){0, 0, (int32_t)dio_min_i64(256, rows - row)};
+            g.x = x + row * conv->c;
+            g.dy = dy + row * conv->k;
+            step->kernels->gemm_outer(&g);
+        }
+        return;
+    }
+    for (int64_t image = 0; image < step->n; image++) {
+        g.x = x + image * conv->h * conv->w * conv->c;
+        g.dy = dy + image * conv->oh * conv->ow * conv->k;
+        for (int64_t line = 0; line < conv->oh; line += conv->dw_lines) {
+            g.n_runs = dw_runs(conv, tap / conv->s, tap % conv->s, (struct dio_range){line, dio_min_i64(conv->oh, line + conv->dw_lines)}, runs);
+            if (g.n_runs > 0) step->kernels->gemm_outer(&g);
+        }
+    }
+}
+
+/* ---- bias ---- */
+
+int64_t dio_conv_bias_pieces(const struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    return conv->bias && step->dparam[1] ? dio_ceil_div(conv->k, DIO_CHANNEL_BLOCK) : 0;
+}
+
+void dio_conv_bias_backward(const struct dio_step *step, int64_t index)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const struct dio_range channels = dio_block(conv->k, DIO_CHANNEL_BLOCK, index);
+    const int64_t count = channels.end - channels.begin;
+    float sums[DIO_CHANNEL_BLOCK] = {0};
+    step->kernels->column_sums(dio_conv_dy(step) + channels.begin, step->n * conv->oh * conv->ow, conv->k, count, sums);
+    dio_put_row(step->dparam[1] + channels.begin, sums, count, step->add_dparam[1]);
+}
+
+/* ---- all three ---- */
+
+int64_t dio_conv_backward_pieces(const struct dio_step *step) { return dw_pieces(step) + dx_pieces(step) + dio_conv_bias_pieces(step); }
+
+size_t dio_conv_backward_scratch(const struct dio_conv *conv)
+{
+    size_t dx = 0;
+    for (int64_t i = 0; i < conv->n_phases; i++) {
+        const size_t offsets = (size_t)(conv->dx_cut.row_block * (conv->phases[i].taps + 1)) * sizeof(int32_t);
+        if (offsets > dx) dx = offsets;
+    }
+    const size_t dw = (size_t)dio_max_i64(1, conv->dw_lines) * sizeof(struct dio_gemm_run);
+    return dx > dw ? dx : dw;
+}
+
+void dio_conv_backward(const struct dio_step *step, int64_t index, void *scratch)
+{
+    const int64_t dw = dw_pieces(step), dx = dx_pieces(step);
+    if (index < dw) {
+        dw_piece(step, index, scratch);
+    } else if (index < dw + dx) {
+        dx_piece(step, index - dw, scratch);
+    } else {
+        dio_conv_bias_backward(step, index - dw - dx);
+    }
+}

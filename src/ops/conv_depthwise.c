@@ -1,0 +1,160 @@
+/* Depthwise convolution: one filter a channel, row by row.  packed: filters as [R * S][C], then the bias. */
+#include <string.h>
+
+#include "ops/conv.h"
+
+enum { MAX_ROWS = 32, DW_CHANNELS = 32 };
+
+static void pack(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)piece;
+    (void)scratch;
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t taps = conv->r * conv->s;
+    const float *w = step->param[0];
+    float *packed = step->packed;
+    for (int64_t t = 0; t < taps; t++) {
+        for (int64_t c = 0; c < conv->c; c++) packed[t * conv->c + c] = w[c * taps + t];
+    }
+    if (conv->bias) memcpy(packed + taps * conv->c, step->param[1], (size_t)conv->c * sizeof *packed);
+}
+
+static struct dio_depthwise_row row_of(const struct dio_step *step, const float **rows)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    return (struct dio_depthwise_row){.channels = conv->c, .x_pixel = conv->c, .y_pixel = conv->c, .in_w = conv->w, .out_w = conv->ow,
+                                      .r = (int)conv->r, .s = (int)conv->s, .stride = (int)conv->stride[1],
+                                      .dilation = (int)conv->dilation[1], .pad_left = (int)conv->left, .rows = rows,
+                                      .filter = step->packed, .filter_stride = conv->c};
+}
+
+static int64_t line_blocks(int64_t lines, const struct dio_conv *conv) { return dio_ceil_div(lines, conv->lines); }
+
+static int64_t forward_pieces(const struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    return step->n * line_blocks(conv->oh, conv);
+}
+
+static void forward(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t blocks = line_blocks(conv->oh, conv), image = piece / blocks;
+    const struct dio_range lines = dio_block(conv->oh, conv->lines, piece % blocks);
+    const float *x = (const float *)step->x[0] + image * conv->h * conv->w * conv->c, *rows[MAX_ROWS];
+    struct dio_depthwise_row d = row_of(step, rows);
+    d.act = conv->act;
+    if (conv->bias) d.bias = (const float *)step->packed + conv->r * conv->s * conv->c;
+    for (int64_t y = lines.begin; y < lines.end; y++) {
+        for (int64_t r = 0; r < conv->r; r++) {
+            const int64_t iy = y * conv->stride[0] - conv->top + r * conv->dilation[0];
+            rows[r] = iy >= 0 && iy < conv->h ? x + iy * conv->w * conv->c : NULL;
+        }
+        const int64_t at = (image * conv->oh + y) * conv->ow * conv->c;
+        d.y = (float *)step->y[0] + at;
+        if (step->n_inputs == 2) d.residual = (const float *)step->x[1] + at;
+        step->kernels->depthwise_row(&d);
+    }
+}
+
+static int64_t dx_pieces(const struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    return step->dx[0] ? step->n * line_blocks(conv->h, conv) : 0;
+}
+
+static void dx_piece(const struct dio_step *step, int64_t piece)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t blocks = line_blocks(conv->h, conv), image = piece / blocks;
+    const struct dio_range lines = dio_block(conv->h, conv->lines, piece % blocks);
+    const float *dy = dio_conv_dy(step) + image * conv->oh * conv->ow * conv->c, *rows[MAX_ROWS];
+    struct dio_depthwise_row d = row_of(step, rows);
+    for (int64_t iy = lines.begin; iy < lines.end; iy++) {
+        for (int64_t r = 0; r < conv->r; r++) {
+            const int64_t from = iy + conv->top - r * conv->dilation[0], y = from / conv->stride[0];
+            rows[r] = from >= 0 && from % conv->stride[0] == 0 && y < conv->oh ? dy + y * conv->ow * conv->c : NULL;
+        }
+        d.y = step->dx[0] + (image * conv->h + iy) * conv->w * conv->c;
+        d.residual = step->add_dx[0] ? d.y : NULL;
+        step->kernels->depthwise_dx_row(&d);
+    }
+}
+
+/* Sums of the filters' gradient, [R * S][C]: where dense convolutions keep their panels. */
+static int64_t dw_pieces(const struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    return step->dparam[0] ? conv->r * dio_ceil_div(conv->c, DW_CHANNELS) : 0;
+}
+
+static void dw_piece(const struct dio_step *step, int64_t piece)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t r = piece % conv->r;
+    const struct dio_range channels = dio_block(conv->c, DW_CHANNELS, piece / conv->r);
+    struct dio_depthwise_dw_row d = {.channels = channels.end - channels.begin, .x_pixel = conv->c, .y_pixel = conv->c,
+                                     .in_w = conv->w, .out_w = conv->ow, .s = (int)conv->s, .stride = (int)conv->stride[1],
+                                     .dilation = (int)conv->dilation[1], .pad_left = (int)conv->left, .filter_stride = conv->c,
+                                     .dw = dio_conv_dw(step) + r * conv->s * conv->c + channels.begin};
+    for (int64_t s = 0; s < conv->s; s++) memset(d.dw + s * conv->c, 0, (size_t)d.channels * sizeof *d.dw);
+    for (int64_t image = 0; image < step->n; image++) {
+        const float *x = (const float *)step->x[0] + image * conv->h * conv->w * conv->c + channels.begin;
+        const float *dy = dio_conv_dy(step) + image * conv->oh * conv->ow * conv->c + channels.begin;
+        for (int64_t y = 0; y < conv->oh; y++) {
+            const int64_t iy = y * conv->stride[0] - conv->top + r * conv->dilation[0];
+            if (iy < 0 || iy >= conv->h) continue;
+            d.x = x + iy * conv->w * conv->c;
+            d.dy = dy + y * conv->ow * conv->c;
+            step->kernels->depthwise_dw_row(&d);
+        }
+    }
+}
+
+static int64_t backward_pieces(const struct dio_step *step) { return dw_pieces(step) + dx_pieces(step) + dio_conv_bias_pieces(step); }
+
+static void backward(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    const int64_t dw = dw_pieces(step), dx = dx_pieces(step);
+    if (piece < dw) {
+        dw_piece(step, piece);
+    } else if (piece < dw + dx) {
+        dx_piece(step, piece - dw);
+    } else {
+        dio_conv_bias_backward(step, piece - dw - dx);
+    }
+}
+
+static void unpack(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)piece;
+    (void)scratch;
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t taps = conv->r * conv->s;
+    const float *sums = dio_conv_dw(step);
+    for (int64_t c = 0; c < conv->c; c++) {
+        for (int64_t t = 0; t < taps; t++) {
+            float *dw = step->dparam[0] + c * taps + t;
+            *dw = step->add_dparam[0] ? *dw + sums[t * conv->c + c] : sums[t * conv->c + c];
+        }
+    }
+}
+
+/* None where there is nothing to unpack. */
+static int64_t unpack_pieces(const struct dio_step *step) { return step->dparam[0] ? 1 : 0; }
+
+void dio_depthwise_prepare(struct dio_step *step, const struct dio_step_wants *wants)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t taps = conv->r * conv->s;
+    step->packed_bytes = (size_t)((taps + 1) * conv->c) * sizeof(float);
+    step->pack[step->n_pack++] = (struct dio_op_phase){pack, dio_pieces_one};
+    dio_add_forward(step, forward, forward_pieces);
+    if (wants->dx[0] || wants->dparam[0] || wants->dparam[1]) dio_add_backward(step, backward, backward_pieces);
+    if (wants->dparam[0]) {
+        step->shared_bytes += (size_t)(taps * conv->c) * sizeof(float);
+        dio_add_backward(step, unpack, unpack_pieces);
+    }
+}

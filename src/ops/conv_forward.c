@@ -1,0 +1,117 @@
+/* Forward of dense and grouped convolutions: for a block of output pixels and a run of panels, the row kernel. */
+#include <string.h>
+
+#include "ops/conv.h"
+
+struct piece {
+    int64_t image, block;
+    struct dio_range rows, panels;
+};
+
+static int64_t row_blocks(const struct dio_step *step) { return dio_ceil_div(dio_conv_rows(step), dio_conv_of(step)->cut.row_block); }
+static int64_t panel_groups(const struct dio_conv *conv) { return dio_ceil_div(conv->panels, conv->cut.panel_group); }
+
+int64_t dio_conv_forward_pieces(const struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    return dio_conv_images(step) * row_blocks(step) * conv->blocks * panel_groups(conv);
+}
+
+static struct piece locate(const struct dio_step *step, int64_t index)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t rows = row_blocks(step), groups = panel_groups(conv), columns = conv->blocks * groups;
+    const int64_t images = dio_conv_images(step) * rows;
+    const int64_t column = conv->cut.panels_first ? index / images : index % columns;
+    const int64_t row = conv->cut.panels_first ? index % images : index / columns;
+    return (struct piece){row / rows, column / groups, dio_block(dio_conv_rows(step), conv->cut.row_block, row % rows),
+                          dio_block(conv->panels, conv->cut.panel_group, column % groups)};
+}
+
+size_t dio_conv_forward_scratch(const struct dio_conv *conv)
+{
+    const size_t offsets = (size_t)(conv->cut.row_block * conv->r * (conv->path == DIO_CONV_FEW ? 1 : conv->s)) * sizeof(int32_t);
+    if (conv->path == DIO_CONV_POINTWISE) return 0;
+    if (conv->path != DIO_CONV_FEW) return offsets;
+    const int64_t height = (conv->lines - 1) * conv->stride[0] + (conv->r - 1) * conv->dilation[0] + 1;
+    const int64_t width = (conv->ow - 1) * conv->stride[1] + conv->s;
+    return (offsets + 63) / 64 * 64 + (size_t)(height * width * conv->c) * sizeof(float);
+}
+
+/* Copies the lines under output lines [first, first + lines) with their padding, and points each output at its window:
+ * a line of the kernel then is one tap of S * C floats, in the order in which weights are packed anyway. */
+static const float *copy_lines(const struct dio_conv *conv, const float *x, int64_t first, int64_t lines, int32_t *offset, float *copy)
+{
+    const int64_t height = (lines - 1) * conv->stride[0] + (conv->r - 1) * conv->dilation[0] + 1;
+    const int64_t width = (conv->ow - 1) * conv->stride[1] + conv->s;
+    const int64_t left = dio_min_i64(conv->left, width), body = dio_max_i64(dio_min_i64(conv->w, width - left), 0);
+    const size_t line = (size_t)(width * conv->c) * sizeof *copy;
+    for (int64_t y = 0; y < height; y++) {
+        const int64_t iy = first * conv->stride[0] - conv->top + y;
+        float *out = copy + y * width * conv->c;
+        if (iy < 0 || iy >= conv->h) {
+            memset(out, 0, line);
+            continue;
+        }
+        memset(out, 0, (size_t)(left * conv->c) * sizeof *copy);
+        memcpy(out + left * conv->c, x + iy * conv->w * conv->c, (size_t)(body * conv->c) * sizeof *copy);
+        memset(out + (left + body) * conv->c, 0, line - (size_t)((left + body) * conv->c) * sizeof *copy);
+    }
+    for (int64_t r = 0; r < conv->r; r++) {
+        for (int64_t y = 0; y < lines; y++) {
+            const int64_t at = (y * conv->stride[0] + r * conv->dilation[0]) * width * conv->c;
+            for (int64_t i = 0; i < conv->ow; i++) *offset++ = (int32_t)(at + i * conv->stride[1] * conv->c);
+        }
+    }
+    return copy;
+}
+
+/* The part of a call that all its panels share. */
+static struct dio_gemm_rows gather(const struct dio_step *step, const struct piece *p, void *scratch)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t count = p->rows.end - p->rows.begin;
+    const float *x = (const float *)step->x[0] + p->image * conv->h * conv->w * conv->c;
+    struct dio_gemm_rows g = {.rows = count, .taps = conv->r * conv->s, .channels = conv->block_c, .zero = step->packed,
+                              .y_stride = conv->k, .residual_stride = conv->k, .act = conv->act};
+    int32_t *offset = scratch;
+    if (conv->path == DIO_CONV_POINTWISE) {
+        g.x = x + p->rows.begin * conv->c;
+        g.x_stride = conv->c;
+        return g;
+    }
+    g.offset = offset;
+    g.offset_stride = count;
+    if (conv->path == DIO_CONV_FEW) {
+        const size_t table = (size_t)(conv->cut.row_block * conv->r) * sizeof *offset;
+        g.taps = conv->r;
+        g.channels = conv->s * conv->c;
+        g.x = copy_lines(conv, x, p->rows.begin / conv->ow, count / conv->ow, offset, (float *)((char *)scratch + (table + 63) / 64 * 64));
+        return g;
+    }
+    g.x = x + p->block * conv->block_c;
+    for (int64_t t = 0; t < g.taps; t++) {
+        const struct dio_conv_source source = {conv->stride[0], t / conv->s * conv->dilation[0] - conv->top, conv->stride[1],
+                                               t % conv->s * conv->dilation[1] - conv->left, conv->h, conv->w, conv->c};
+        dio_conv_offsets(offset + t * count, p->rows, conv->ow, &source);
+    }
+    return g;
+}
+
+void dio_conv_forward(const struct dio_step *step, int64_t index, void *scratch)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const struct piece p = locate(step, index);
+    const float *packed = step->packed;
+    struct dio_gemm_rows g = gather(step, &p, scratch);
+    for (int64_t panel = p.panels.begin; panel < p.panels.end; panel++) {
+        const int64_t first = p.block * conv->block_k + panel * conv->forward.panel_width;
+        const int64_t at = (p.image * conv->oh * conv->ow + p.rows.begin) * conv->k + first;
+        g.panel = packed + conv->at_forward + p.block * conv->forward_size + dio_pack_panel(&conv->forward, panel, &g.width);
+        g.columns = (int)dio_min_i64(g.width, conv->block_k - panel * conv->forward.panel_width);
+        g.bias = conv->bias ? packed + conv->at_bias + first : NULL;
+        g.y = (float *)step->y[0] + at;
+        g.residual = step->n_inputs == 2 ? (const float *)step->x[1] + at : NULL;
+        step->kernels->gemm_rows(&g);
+    }
+}

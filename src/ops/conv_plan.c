@@ -1,0 +1,294 @@
+/* Geometry of a convolution at fixed shapes: which algorithm, how the work is cut, where packed weights lie.  All of it
+ * follows from one image's shape and the kernel table, so that no picture's bits depend on its batch. */
+#include <string.h>
+
+#include "ops/conv.h"
+
+enum {
+    FEW_CHANNELS = 8,           /* up to here a line of the kernel makes a better tap than a pixel */
+    MAX_DEPTHWISE = 32,         /* taps along a side */
+    PIECES = 8,                 /* wanted for one image, where the work allows */
+    CACHED_BYTES = 256 << 10,   /* of a second-level cache, for the pixels of a piece */
+    DW_PIXELS = 256             /* between two additions to a weight gradient */
+};
+static const int64_t piece_macs = 1 << 19; /* below this, cutting costs more than it shares */
+
+/* Groups are joined while a block's outputs do not fill a vector. */
+static int64_t joined_groups(int64_t groups, int64_t group_k)
+{
+    int64_t joined = 1;
+    for (int64_t n = 2; n <= groups && joined * group_k < 16; n++) {
+        if (groups % n == 0 && n * group_k <= 64) joined = n;
+    }
+    return joined;
+}
+
+static enum dio_conv_path choose_path(const struct dio_conv_shape *s)
+{
+    if (s->groups > 1 && s->groups == s->c && s->k == s->c && s->r <= MAX_DEPTHWISE && s->s <= MAX_DEPTHWISE) return DIO_CONV_DEPTHWISE;
+    const bool plain = s->stride[0] == 1 && s->stride[1] == 1 && s->top == 0 && s->left == 0 && s->oh == s->h && s->ow == s->w;
+    if (s->r == 1 && s->s == 1 && plain && s->groups == 1) return DIO_CONV_POINTWISE;
+    if (s->groups == 1 && s->c <= FEW_CHANNELS && s->s > 1 && s->dilation[1] == 1) return DIO_CONV_FEW;
+    return DIO_CONV_GATHER;
+}
+
+/* row_bytes: of input under one output row; macs: of one row and one panel. */
+static struct dio_conv_cut cut_rows(int64_t rows, int64_t row_bytes, int64_t macs, int64_t panels, int64_t blocks, int64_t weight_bytes)
+{
+    struct dio_conv_cut cut = {.panel_group = panels};
+    cut.row_block = dio_min_i64(dio_max_i64(CACHED_BYTES / row_bytes, 48), 432);
+    const int64_t usual = dio_min_i64(rows, cut.row_block);
+    while (cut.panel_group > 1 && dio_ceil_div(rows, cut.row_block) * dio_ceil_div(panels, cut.panel_group) * blocks < PIECES
+           && usual * macs * cut.panel_group / 2 >= piece_macs) {
+        cut.panel_group = dio_ceil_div(cut.panel_group, 2);
+    }
+    while (cut.row_block >= 48 && dio_ceil_div(rows, cut.row_block) * dio_ceil_div(panels, cut.panel_group) * blocks < PIECES
+           && cut.row_block * macs * cut.panel_group / 2 >= piece_macs && rows > 24) {
+        cut.row_block = dio_ceil_div(dio_min_i64(cut.row_block, rows), 2);
+    }
+    cut.panels_first = weight_bytes > rows * row_bytes;
+    return cut;
+}
+
+/* The remainders by the strides, and for each the taps that reach it. */
+static bool plan_phases(struct dio_ctx *ctx, struct dio_step *step, struct dio_conv *conv)
+{
+    const int64_t rows = dio_min_i64(conv->stride[0], conv->h), columns = dio_min_i64(conv->stride[1], conv->w);
+    const int64_t taps = conv->r * conv->s;
+    int64_t *order = dio_step_data(ctx, step, (size_t)taps * 3 * sizeof *order);
+    struct dio_conv_phase *phases = dio_step_data(ctx, step, (size_t)(rows * columns) * sizeof *phases);
+    if (!order || !phases) return false;
+    int64_t *tap_y = order, *tap_x = order + taps, *tap_offset = order + 2 * taps, n = 0;
+    for (int64_t i = 0; i < rows * columns; i++) {
+        struct dio_conv_phase phase = {.y = i / columns, .x = i % columns, .first_tap = n};
+        phase.height = dio_ceil_div(conv->h - phase.y, conv->stride[0]);
+        phase.width = dio_ceil_div(conv->w - phase.x, conv->stride[1]);
+        for (int64_t t = 0; t < taps; t++) {
+            const int64_t y = phase.y + conv->top - t / conv->s * conv->dilation[0];
+            const int64_t x = phase.x + conv->left - t % conv->s * conv->dilation[1];
+            if (y % conv->stride[0] != 0 || x % conv->stride[1] != 0) continue;
+            tap_y[n] = t / conv->s;
+            tap_x[n] = t % conv->s;
+            tap_offset[n++] = t;
+        }
+        phase.taps = n - phase.first_tap;
+        phases[i] = phase;
+    }
+    conv->tap_y = tap_y;
+    conv->tap_x = tap_x;
+    conv->phases = phases;
+    conv->n_phases = rows * columns;
+    conv->transposed.taps = n; /* a map smaller than the stride leaves some out */
+    conv->transposed.tap_offset = tap_offset;
+    return true;
+}
+
+static void plan_packing(struct dio_conv *conv, const struct dio_kernels *kernels)
+{
+    const int64_t taps = conv->r * conv->s;
+    conv->forward = (struct dio_pack){.taps = taps, .channels = conv->block_c, .columns = conv->block_k, .c_stride = taps,
+                                      .column_stride = conv->group_c * taps, .panel_width = kernels->panel_width,
+                                      .vector_width = kernels->vector_width, .tap_offset = conv->forward.tap_offset};
+    conv->forward_size = dio_pack_size(&conv->forward);
+    conv->panels = dio_ceil_div(conv->block_k, kernels->panel_width);
+    if (conv->phases) {
+        conv->transposed.channels = conv->block_k;
+        conv->transposed.columns = conv->block_c;
+        conv->transposed.c_stride = conv->group_c * taps;
+        conv->transposed.column_stride = taps;
+        conv->transposed.panel_width = kernels->panel_width;
+        conv->transposed.vector_width = kernels->vector_width;
+        conv->transposed_size = dio_pack_size(&conv->transposed);
+        conv->transposed_panels = dio_ceil_div(conv->block_c, kernels->panel_width);
+    }
+    conv->at_bias = (dio_max_i64(conv->block_c, conv->block_k) + 15) / 16 * 16;
+    conv->at_forward = conv->at_bias + (conv->bias ? (conv->k + 15) / 16 * 16 : 0);
+    conv->at_transposed = conv->at_forward + conv->blocks * conv->forward_size;
+    conv->packed_floats = conv->at_transposed + conv->blocks * conv->transposed_size;
+}
+
+static void plan_cuts(struct dio_conv *conv)
+{
+    const int64_t taps = conv->r * conv->s, width = conv->forward.panel_width, rows = conv->oh * conv->ow;
+    const int64_t k = dio_min_i64(conv->block_k, width), c = dio_min_i64(conv->block_c, width);
+    const int64_t area = dio_min_i64(conv->stride[0], conv->r) * dio_min_i64(conv->stride[1], conv->s);
+    conv->cut = cut_rows(rows, conv->block_c * area * 4, taps * conv->block_c * k, conv->panels, conv->blocks, conv->forward_size * 4);
+    conv->lines = dio_max_i64(1, dio_ceil_div(128, conv->ow));
+    if (conv->path == DIO_CONV_FEW) conv->cut.row_block = conv->lines * conv->ow;
+    if (conv->phases) {
+        const struct dio_conv_phase *first = conv->phases;
+        conv->dx_cut = cut_rows(first->height * first->width, conv->block_k * 4, dio_max_i64(first->taps, 1) * conv->block_k * c,
+                                conv->transposed_panels, conv->blocks * conv->n_phases, conv->transposed_size * 4);
+    }
+    /* Tiles of the weight gradient are six channels high at most levels. */
+    conv->dw_lines = dio_max_i64(1, DW_PIXELS / conv->ow);
+    conv->dw_channels = 96;
+    while (conv->dw_channels > 12 && conv->blocks * conv->panels * taps * dio_ceil_div(conv->block_c, conv->dw_channels) < 2 * PIECES) {
+        conv->dw_channels /= 2;
+    }
+}
+
+const struct dio_conv *dio_conv_plan(struct dio_ctx *ctx, struct dio_step *step, const struct dio_conv_shape *s, bool dx)
+{
+    struct dio_conv *conv = dio_step_data(ctx, step, sizeof *conv);
+    int64_t *tap_offset = dio_step_data(ctx, step, (size_t)(s->r * s->s) * sizeof *tap_offset);
+    if (!conv || !tap_offset) return NULL;
+    for (int64_t t = 0; t < s->r * s->s; t++) tap_offset[t] = t;
+    *conv = (struct dio_conv){.h = s->h, .w = s->w, .c = s->c, .oh = s->oh, .ow = s->ow, .k = s->k, .r = s->r, .s = s->s,
+                              .stride = {s->stride[0], s->stride[1]}, .dilation = {s->dilation[0], s->dilation[1]}, .top = s->top,
+                              .left = s->left, .bias = s->bias, .act = s->act, .path = choose_path(s), .group_c = s->c / s->groups,
+                              .group_k = s->k / s->groups};
+    conv->forward.tap_offset = tap_offset;
+    conv->joined = joined_groups(s->groups, conv->group_k);
+    conv->blocks = s->groups / conv->joined;
+    conv->block_c = conv->group_c * conv->joined;
+    conv->block_k = conv->group_k * conv->joined;
+    if (dx && conv->path != DIO_CONV_DEPTHWISE && !plan_phases(ctx, step, conv)) return NULL;
+    plan_packing(conv, step->kernels);
+    plan_cuts(conv);
+    return conv;
+}
+
+struct dio_range dio_conv_inside(int64_t outputs, int64_t step, int64_t at, int64_t size)
+{
+    struct dio_range range = {at < 0 ? dio_ceil_div(-at, step) : 0, at >= size ? 0 : (size - 1 - at) / step + 1};
+    range.end = dio_min_i64(range.end, outputs);
+    if (range.begin > range.end) range.begin = range.end;
+    return range;
+}
+
+void dio_conv_offsets(int32_t *out, struct dio_range rows, int64_t width, const struct dio_conv_source *source)
+{
+    const struct dio_range inside = dio_conv_inside(width, source->step_x, source->at_x, source->width);
+    const int32_t step = (int32_t)(source->step_x * source->channels);
+    int64_t x = rows.begin % width, y = rows.begin / width;
+    for (int64_t row = rows.begin; row < rows.end; x = 0, y++) {
+        const int64_t end = dio_min_i64(width, x + rows.end - row), iy = y * source->step_y + source->at_y;
+        const bool exists = iy >= 0 && iy < source->height;
+        const int64_t low = exists ? dio_min_i64(dio_max_i64(inside.begin, x), end) : end;
+        const int64_t high = exists ? dio_max_i64(dio_min_i64(inside.end, end), low) : end;
+        for (int64_t i = x; i < low; i++) *out++ = -1;
+        const int64_t first = (iy * source->width + low * source->step_x + source->at_x) * source->channels;
+        for (int64_t i = 0; i < high - low; i++) out[i] = (int32_t)(first + i * step);
+        out += high - low;
+        for (int64_t i = high; i < end; i++) *out++ = -1;
+        row += end - x;
+    }
+}
+
+/* Where element (tap, c, column) of a block lies in its panels. */
+static float *packed_at(const struct dio_pack *pack, float *packed, int64_t tap, int64_t c, int64_t column)
+{
+    int width;
+    const int64_t p = column / pack->panel_width, at = dio_pack_panel(pack, p, &width);
+    return packed + at + (tap * pack->channels + c) * width + column - p * pack->panel_width;
+}
+
+/* One block of joined groups: zero but on the diagonal. */
+static void pack_joined(const struct dio_conv *conv, const struct dio_pack *pack, const float *w, float *packed, bool transposed)
+{
+    memset(packed, 0, (size_t)dio_pack_size(pack) * sizeof *packed);
+    for (int64_t k = 0; k < conv->block_k; k++) {
+        const int64_t first_c = k / conv->group_k * conv->group_c;
+        for (int64_t c = 0; c < conv->group_c; c++) {
+            for (int64_t t = 0; t < pack->taps; t++) {
+                const float value = w[(k * conv->group_c + c) * conv->r * conv->s + pack->tap_offset[t]];
+                *(transposed ? packed_at(pack, packed, t, k, first_c + c) : packed_at(pack, packed, t, first_c + c, k)) = value;
+            }
+        }
+    }
+}
+
+/* One piece a panel of the forward weights of a block, then of the transposed ones, then one for what is left. */
+int64_t dio_conv_pack_pieces(const struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    return conv->blocks * (conv->panels + conv->transposed_panels) + 1;
+}
+
+void dio_conv_pack(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t per_block = conv->panels + conv->transposed_panels, block = piece / per_block;
+    float *packed = step->packed;
+    if (block == conv->blocks) {
+        memset(packed, 0, (size_t)conv->at_bias * sizeof *packed);
+        if (conv->bias) memcpy(packed + conv->at_bias, step->param[1], (size_t)conv->k * sizeof *packed);
+        return;
+    }
+    const bool transposed = piece % per_block >= conv->panels;
+    const struct dio_pack *pack = transposed ? &conv->transposed : &conv->forward;
+    const int64_t panel = piece % per_block - (transposed ? conv->panels : 0);
+    const float *w = (const float *)step->param[0] + block * conv->block_k * conv->group_c * conv->r * conv->s;
+    packed += transposed ? conv->at_transposed + block * conv->transposed_size : conv->at_forward + block * conv->forward_size;
+    if (conv->joined == 1) {
+        dio_pack_panels(pack, w, panel, 1, packed);
+    } else if (panel == 0) {
+        pack_joined(conv, pack, w, packed, transposed);
+    }
+}
+
+int64_t dio_conv_unpack_pieces(const struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    return conv->blocks * conv->panels;
+}
+
+void dio_conv_unpack(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t block = piece / conv->panels, panel = piece % conv->panels;
+    float *sums = dio_conv_dw(step) + block * conv->forward_size;
+    float *dw = step->dparam[0] + block * conv->block_k * conv->group_c * conv->r * conv->s;
+    if (conv->joined == 1) {
+        dio_unpack_panels(&conv->forward, sums, panel, 1, dw, step->add_dparam[0]);
+        return;
+    }
+    if (panel != 0) return;
+    for (int64_t k = 0; k < conv->block_k; k++) {
+        for (int64_t c = 0; c < conv->group_c; c++) {
+            for (int64_t t = 0; t < conv->r * conv->s; t++, dw++) {
+                const float sum = *packed_at(&conv->forward, sums, t, k / conv->group_k * conv->group_c + c, k);
+                *dw = step->add_dparam[0] ? *dw + sum : sum;
+            }
+        }
+    }
+}
+
+void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    step->in_place = step->n_inputs == 2; /* the residual is read where the output is written */
+    step->in_place_input = 1;
+    step->packs_param[0] = true;
+    step->packs_param[1] = conv->bias;
+    const bool backward = wants->dx[0] || wants->dx[1] || wants->dparam[0] || wants->dparam[1];
+    step->reads_x = wants->dparam[0];
+    step->reads_y = backward && conv->act != DIO_ACT_NONE;
+    /* shared: dy behind the activation, then the packed sums of the weight gradient. */
+    if (backward && conv->act != DIO_ACT_NONE) {
+        step->shared_bytes = (size_t)(step->out[0].shape.dims[0] * conv->oh * conv->ow * conv->k + 15) / 16 * 64;
+    }
+    if (backward && (conv->act != DIO_ACT_NONE || wants->dx[1])) {
+        dio_add_backward(step, dio_conv_activation_backward, dio_pieces_output_elements);
+    }
+    if (conv->path == DIO_CONV_DEPTHWISE) {
+        dio_depthwise_prepare(step, wants);
+        return;
+    }
+    step->packed_bytes = (size_t)conv->packed_floats * sizeof(float);
+    step->pack[step->n_pack++] = (struct dio_op_phase){dio_conv_pack, dio_conv_pack_pieces};
+    step->scratch_bytes = dio_conv_forward_scratch(conv);
+    dio_add_forward(step, dio_conv_forward, dio_conv_forward_pieces);
+    if (wants->dx[0] || wants->dparam[0] || wants->dparam[1]) {
+        const size_t scratch = dio_conv_backward_scratch(conv);
+        if (scratch > step->scratch_bytes) step->scratch_bytes = scratch;
+        dio_add_backward(step, dio_conv_backward, dio_conv_backward_pieces);
+    }
+    if (wants->dparam[0]) {
+        step->shared_bytes += (size_t)(conv->blocks * conv->forward_size) * sizeof(float);
+        dio_add_backward(step, dio_conv_unpack, dio_conv_unpack_pieces);
+    }
+}
