@@ -220,7 +220,7 @@ static dio_status unknown_option(struct dio_ctx *ctx, const char *tag)
     size_t count = 0;
     DIO_PASS(dio_arch_tags(ctx, &tags, &count));
     const char *near = dio_nearest(tag, tags, count);
-    dio_status status = dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "--arch %s is not known; %s%s%s", tag,
+    dio_status status = dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "architecture %s is not known; %s%s%s", tag,
                                  near ? "did you mean " : "diopter help lists the architectures", near ? near : "",
                                  near ? "?" : "");
     dio_free(ctx, tags);

@@ -1,0 +1,18 @@
+/* The parts of dio_model_load that have files of their own. */
+#ifndef DIO_FORMAT_LOAD_PARTS_H
+#define DIO_FORMAT_LOAD_PARTS_H
+
+#include "format/load.h"
+
+/* A message that waits; the text is formatted here. */
+dio_status dio_loaded_message(struct dio_ctx *ctx, struct dio_loaded *loaded, enum dio_level level, const char *code,
+                              const char *format, ...) DIO_PRINTF(5, 6);
+
+/* Copies the tensors behind `prefix` into the model's parameters; refuses missing ones and wrong shapes, and says what
+ * was not used and what is not finite. */
+dio_status dio_load_weights(struct dio_ctx *ctx, struct dio_loaded *loaded, struct dio_model *model, const char *prefix);
+
+/* What config.json says over what is there; false: it says nothing about preprocessing. */
+bool dio_recipe_from_config(const struct dio_origin_config *config, struct dio_image_recipe *recipe);
+
+#endif
