@@ -38,16 +38,16 @@ static int next_byte(struct dio_jsonscan *scan)
     return scan->at < scan->size ? scan->text[scan->at] : -1;
 }
 
-enum dio_json_kind dio_jsonscan_peek(struct dio_jsonscan *scan)
+enum dio_scan_kind dio_jsonscan_peek(struct dio_jsonscan *scan)
 {
     switch (next_byte(scan)) {
-    case '{': return DIO_JSON_OBJECT;
-    case '[': return DIO_JSON_ARRAY;
-    case '"': return DIO_JSON_STRING;
+    case '{': return DIO_SCAN_OBJECT;
+    case '[': return DIO_SCAN_ARRAY;
+    case '"': return DIO_SCAN_STRING;
     case '-': case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9':
-        return DIO_JSON_NUMBER;
-    case -1: case ']': case '}': case ',': case ':': return DIO_JSON_END;
-    default: return DIO_JSON_WORD;
+        return DIO_SCAN_NUMBER;
+    case -1: case ']': case '}': case ',': case ':': return DIO_SCAN_END;
+    default: return DIO_SCAN_WORD;
     }
 }
 
@@ -252,9 +252,9 @@ static dio_status scalar(struct dio_jsonscan *scan)
     uint64_t value;
     bool whole;
     switch (dio_jsonscan_peek(scan)) {
-    case DIO_JSON_STRING: return dio_jsonscan_string(scan);
-    case DIO_JSON_NUMBER: return dio_jsonscan_whole(scan, &value, &whole);
-    case DIO_JSON_WORD: return word(scan);
+    case DIO_SCAN_STRING: return dio_jsonscan_string(scan);
+    case DIO_SCAN_NUMBER: return dio_jsonscan_whole(scan, &value, &whole);
+    case DIO_SCAN_WORD: return word(scan);
     default: return unexpected(scan, "a value");
     }
 }
@@ -264,14 +264,14 @@ dio_status dio_jsonscan_skip(struct dio_jsonscan *scan, int depth)
     bool object[DIO_MAX_JSON_DEPTH], first = false;
     int level = 0;
     for (;;) {
-        enum dio_json_kind kind = dio_jsonscan_peek(scan);
-        if (kind == DIO_JSON_OBJECT || kind == DIO_JSON_ARRAY) {
+        enum dio_scan_kind kind = dio_jsonscan_peek(scan);
+        if (kind == DIO_SCAN_OBJECT || kind == DIO_SCAN_ARRAY) {
             if (depth + level >= DIO_MAX_JSON_DEPTH) {
                 struct dio_place place = {.file = scan->file, .offset = DIO_AT(scan->base + scan->at)};
                 return dio_fail(scan->ctx, DIO_ERR_INPUT, "S7", &place, "header JSON is nested deeper than %d",
                                 DIO_MAX_JSON_DEPTH);
             }
-            object[level++] = kind == DIO_JSON_OBJECT;
+            object[level++] = kind == DIO_SCAN_OBJECT;
             first = true;
         } else {
             DIO_PASS(scalar(scan));

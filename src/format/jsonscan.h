@@ -15,7 +15,7 @@ struct dio_jsonscan {
     size_t string_length, string_capacity;
 };
 
-enum dio_json_kind { DIO_JSON_OBJECT, DIO_JSON_ARRAY, DIO_JSON_STRING, DIO_JSON_NUMBER, DIO_JSON_WORD, DIO_JSON_END };
+enum dio_scan_kind { DIO_SCAN_OBJECT, DIO_SCAN_ARRAY, DIO_SCAN_STRING, DIO_SCAN_NUMBER, DIO_SCAN_WORD, DIO_SCAN_END };
 
 void dio_jsonscan_init(struct dio_jsonscan *scan, struct dio_ctx *ctx, const char *file, const void *text, size_t size,
                        uint64_t base);
@@ -24,8 +24,8 @@ void dio_jsonscan_free(struct dio_jsonscan *scan);
 /* Row S6: "header is not valid JSON: REASON (offset A)". */
 dio_status dio_jsonscan_fail(struct dio_jsonscan *scan, size_t at, const char *reason);
 
-/* What the next value begins like, white space skipped; DIO_JSON_END at the end of the text or before ] } , : */
-enum dio_json_kind dio_jsonscan_peek(struct dio_jsonscan *scan);
+/* What the next value begins like, white space skipped; DIO_SCAN_END at the end of the text or before ] } , : */
+enum dio_scan_kind dio_jsonscan_peek(struct dio_jsonscan *scan);
 
 /* Walks an object: call with *first true before the first member; *more tells whether a member name was read into
  * scan->string (the caller reads or skips its value then).  The opening brace has to be next at the first call. */

@@ -54,9 +54,9 @@ static dio_status read_metadata(struct header *h)
     struct dio_place place = {.file = h->path, .offset = DIO_AT(scan->base + scan->at)};
     if (h->has_metadata) return dio_fail(h->ctx, DIO_ERR_INPUT, "S8", &place, "__metadata__ appears twice");
     h->has_metadata = true;
-    enum dio_json_kind kind = dio_jsonscan_peek(scan);
-    if (kind == DIO_JSON_WORD && scan->text[scan->at] == 'n') return dio_jsonscan_skip(scan, 1);
-    if (kind == DIO_JSON_OBJECT) {
+    enum dio_scan_kind kind = dio_jsonscan_peek(scan);
+    if (kind == DIO_SCAN_WORD && scan->text[scan->at] == 'n') return dio_jsonscan_skip(scan, 1);
+    if (kind == DIO_SCAN_OBJECT) {
         bool first = true, more;
         for (;;) {
             DIO_PASS(dio_jsonscan_member(scan, &first, &more));
@@ -64,12 +64,12 @@ static dio_status read_metadata(struct header *h)
             char *key = dio_arena_strndup(&h->out->arena, scan->string, scan->string_length);
             size_t key_length = scan->string_length;
             if (!key) return DIO_ERR_ENV;
-            if (dio_jsonscan_peek(scan) != DIO_JSON_STRING) break;
+            if (dio_jsonscan_peek(scan) != DIO_SCAN_STRING) break;
             DIO_PASS(dio_jsonscan_string(scan));
             DIO_PASS(dio_weights_add_metadata(h->ctx, h->out, key, key_length, scan->string, scan->string_length));
         }
     }
-    if (kind != DIO_JSON_END) DIO_PASS(dio_jsonscan_skip(scan, 2)); /* what is no JSON at all is said so first */
+    if (kind != DIO_SCAN_END) DIO_PASS(dio_jsonscan_skip(scan, 2)); /* what is no JSON at all is said so first */
     return dio_fail(h->ctx, DIO_ERR_INPUT, "S9", &place, "__metadata__ must map strings to strings");
 }
 
@@ -79,7 +79,7 @@ static dio_status read_numbers(struct header *h, const struct dio_weight *item, 
 {
     struct dio_jsonscan *scan = &h->scan;
     *count = 0;
-    if (dio_jsonscan_peek(scan) != DIO_JSON_ARRAY) {
+    if (dio_jsonscan_peek(scan) != DIO_SCAN_ARRAY) {
         size_t at = scan->at;
         DIO_PASS(dio_jsonscan_skip(scan, 2));
         return fail_member(h, code, item->name, item->name_length, at, member, "not an array of whole numbers");
@@ -88,11 +88,11 @@ static dio_status read_numbers(struct header *h, const struct dio_weight *item, 
     for (;;) {
         DIO_PASS(dio_jsonscan_element(scan, &first, &more));
         if (!more) return DIO_OK;
-        enum dio_json_kind kind = dio_jsonscan_peek(scan);
+        enum dio_scan_kind kind = dio_jsonscan_peek(scan);
         size_t at = scan->at;
         uint64_t value = 0;
         bool whole = false;
-        DIO_PASS(kind == DIO_JSON_NUMBER ? dio_jsonscan_whole(scan, &value, &whole) : dio_jsonscan_skip(scan, 3));
+        DIO_PASS(kind == DIO_SCAN_NUMBER ? dio_jsonscan_whole(scan, &value, &whole) : dio_jsonscan_skip(scan, 3));
         if (!whole) return fail_member(h, code, item->name, item->name_length, at, member, "not a whole number");
         if (*count < limit) numbers[*count] = value;
         if (*count < INT32_MAX) ++*count;
@@ -141,7 +141,7 @@ static dio_status read_dtype(struct header *h, struct dio_weight *item)
 {
     struct dio_jsonscan *scan = &h->scan;
     size_t at = scan->at;
-    if (dio_jsonscan_peek(scan) != DIO_JSON_STRING) {
+    if (dio_jsonscan_peek(scan) != DIO_SCAN_STRING) {
         DIO_PASS(dio_jsonscan_skip(scan, 2));
         return fail_member(h, "S10", item->name, item->name_length, at, "dtype", "not a string");
     }
@@ -180,7 +180,7 @@ static dio_status read_entry(struct header *h, struct dio_weight *item, struct e
     bool have[3] = {false}, first = true, more;
     size_t start = scan->at;
     uint64_t offsets[2] = {0, 0};
-    if (dio_jsonscan_peek(scan) != DIO_JSON_OBJECT) {
+    if (dio_jsonscan_peek(scan) != DIO_SCAN_OBJECT) {
         DIO_PASS(dio_jsonscan_skip(scan, 1));
         return dio_fail_tensor(h->ctx, "S10", h->path, item->name, item->name_length, DIO_AT(scan->base + start),
                                "not an object with dtype, shape and data_offsets");
@@ -321,7 +321,7 @@ static dio_status read_header(struct header *h, const unsigned char *data, uint3
     dio_status status = DIO_OK;
     const struct dio_weight *twice;
     bool first = true, more;
-    if (dio_jsonscan_peek(scan) != DIO_JSON_OBJECT) return dio_jsonscan_fail(scan, scan->at, "not an object");
+    if (dio_jsonscan_peek(scan) != DIO_SCAN_OBJECT) return dio_jsonscan_fail(scan, scan->at, "not an object");
     for (;;) {
         DIO_TRY(dio_jsonscan_member(scan, &first, &more));
         if (!more) break;

@@ -79,12 +79,21 @@ dio_status dio_weights_add_source(struct dio_ctx *ctx, struct dio_weights *weigh
     return DIO_OK;
 }
 
+dio_status dio_weights_adopt(struct dio_ctx *ctx, struct dio_weights *weights, void *block)
+{
+    dio_status status = GROW(weights->blocks, weights->block_capacity, weights->block_count, "the list of blocks");
+    if (status == DIO_OK) {
+        weights->blocks[weights->block_count++] = block;
+    } else {
+        dio_free(ctx, block);
+    }
+    return status;
+}
+
 void *dio_weights_block(struct dio_ctx *ctx, struct dio_weights *weights, size_t size, const char *what)
 {
-    if (GROW(weights->blocks, weights->block_capacity, weights->block_count, what) != DIO_OK) return NULL;
     void *block = dio_alloc(ctx, size, what);
-    if (block) weights->blocks[weights->block_count++] = block;
-    return block;
+    return block && dio_weights_adopt(ctx, weights, block) == DIO_OK ? block : NULL;
 }
 
 /* FNV-1a with a last mixing, so that the low bits, which pick the slot, depend on the whole name. */

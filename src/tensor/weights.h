@@ -68,6 +68,8 @@ dio_status dio_weights_add_source(struct dio_ctx *ctx, struct dio_weights *weigh
                                   struct dio_blob *blob, uint32_t *source);
 /* A block of `size` bytes that lives as long as the list. */
 void *dio_weights_block(struct dio_ctx *ctx, struct dio_weights *weights, size_t size, const char *what);
+/* The same for a block of the caller's (dio_alloc), which is freed if this fails. */
+dio_status dio_weights_adopt(struct dio_ctx *ctx, struct dio_weights *weights, void *block);
 /* Builds the name table; call after the last add.  *twice (may be NULL) gets an item whose name stood before, or NULL. */
 dio_status dio_weights_index(struct dio_ctx *ctx, struct dio_weights *weights, const struct dio_weight **twice);
 
