@@ -26,7 +26,7 @@ const struct dio_optimizer dio_optimizer_adamw = {
     .about = "Adam with decoupled weight decay",
     .slots = 2,
     .slot_names = slot_names,
-    .lr_head = 1e-3, .lr_rest = 3e-4, .lr_scratch = 2e-3,
+    .lr_head = 3e-3, .lr_rest = 3e-4, .lr_scratch = 2e-3,
     .weight_decay = 0.01, .weight_decay_head = 0.1,
     .step = step,
 };

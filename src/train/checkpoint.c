@@ -125,14 +125,16 @@ static dio_status put_all(struct sink *sink, const struct dio_str *prelude, cons
     return dio_writer_commit(&sink->writer);
 }
 
-dio_status dio_checkpoint_write(struct dio_ctx *ctx, const char *folder, const struct dio_checkpoint *checkpoint,
+dio_status dio_checkpoint_write(struct dio_ctx *ctx, const char *folder, const char *name,
+                                const struct dio_checkpoint *checkpoint,
                                 const struct dio_graph *graph, const struct dio_snapshot *best,
                                 const struct dio_optimizer_state *optimizer)
 {
     dio_status status;
     struct dio_str head, prelude;
     struct sink sink = {.writer = {.ctx = ctx, .fd = -1}};
-    char *path = dio_sprintf(ctx, "%s/ckpt-%" PRIu64, folder, checkpoint->position.steps);
+    char *path = name ? dio_path_join(ctx, folder, name)
+                      : dio_sprintf(ctx, "%s/ckpt-%" PRIu64, folder, checkpoint->position.steps);
     dio_str_init(&head, ctx);
     dio_str_init(&prelude, ctx);
     pack_head(&head, checkpoint, graph, best, optimizer);
@@ -294,6 +296,22 @@ dio_status dio_checkpoint_open(struct dio_ctx *ctx, const char *folder, struct d
 fail:
     dio_listing_free(ctx, &listing);
     if (status != DIO_OK) dio_checkpoint_close(ctx, file);
+    return status;
+}
+
+dio_status dio_checkpoint_open_at(struct dio_ctx *ctx, const char *path, struct dio_checkpoint_file *file)
+{
+    dio_status status;
+    *file = (struct dio_checkpoint_file){.blob = {.fd = -1}};
+    file->path = dio_strdup(ctx, path);
+    if (!file->path) return DIO_ERR_ENV;
+    DIO_TRY(dio_blob_read(ctx, path, DIO_READ_COPY, 0, NULL, &file->blob));
+    const char *wrong = damage(&file->blob);
+    if (wrong) DIO_TRY(dio_fail(ctx, DIO_ERR_INPUT, "R1", &(struct dio_place){.file = path}, "%s", wrong));
+    DIO_TRY(read_head(ctx, file));
+    return DIO_OK;
+fail:
+    dio_checkpoint_close(ctx, file);
     return status;
 }
 

@@ -63,13 +63,14 @@ struct dio_checkpoint {
     size_t n_bad;
     const char *program;     /* version that wrote it */
     const char *model;       /* family, variant, options, number of classes: "resnet resnet18 classes=4" */
-    const char *classes;     /* names, one a line */
+    const char *classes;     /* names, for messages */
     const char *recipe;      /* resolved */
     struct dio_digest data, frozen, class_list; /* fingerprints: dataset, tensors that stay, class names */
 };
 
-/* Writes FOLDER/ckpt-STEPS and removes all but the newest DIO_CHECKPOINTS_KEPT. */
-dio_status dio_checkpoint_write(struct dio_ctx *ctx, const char *folder, const struct dio_checkpoint *checkpoint,
+/* Writes FOLDER/ckpt-STEPS and removes all but the newest DIO_CHECKPOINTS_KEPT; or FOLDER/NAME, which stays. */
+dio_status dio_checkpoint_write(struct dio_ctx *ctx, const char *folder, const char *name,
+                                const struct dio_checkpoint *checkpoint,
                                 const struct dio_graph *graph, const struct dio_snapshot *best,
                                 const struct dio_optimizer_state *optimizer);
 
@@ -87,6 +88,8 @@ struct dio_checkpoint_file {
 /* The newest good one in the folder.  Damaged ones are named in a warning ("checksum differs; the newest good one is ...",
  * row R1); of a newer version: refused (R2).  None at all: DIO_ERR_INPUT. */
 dio_status dio_checkpoint_open(struct dio_ctx *ctx, const char *folder, struct dio_checkpoint_file *file);
+/* That file and no other. */
+dio_status dio_checkpoint_open_at(struct dio_ctx *ctx, const char *path, struct dio_checkpoint_file *file);
 /* Copies the numbers into graph, snapshot and optimiser.  Other shapes or names: row R5; another optimiser or no state:
  * R8 (not with weights_only); NaN: R9. */
 dio_status dio_checkpoint_load(struct dio_ctx *ctx, const struct dio_checkpoint_file *file, const struct dio_graph *graph,

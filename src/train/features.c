@@ -20,6 +20,7 @@ struct view {
 struct dio_features {
     struct dio_ctx *ctx;
     struct dio_features_options options;
+    char *folder;
     struct dio_frontier frontier;
     int64_t sizes[DIO_FRONTIER_MAX]; /* floats of each frontier value, one picture */
     uint64_t floats;                 /* of all */
@@ -131,6 +132,9 @@ dio_status dio_features_open(struct dio_ctx *ctx, const struct dio_features_opti
     if (!features) return status;
     features->ctx = ctx;
     features->options = *options;
+    features->folder = options->folder ? dio_strdup(ctx, options->folder) : NULL;
+    if (options->folder && !features->folder) goto fail;
+    features->options.folder = features->folder;
     features->batch = (size_t)options->batch > COVER_BATCH ? (size_t)options->batch : COVER_BATCH;
     size_t items = dio_dataset_count(options->dataset);
     DIO_TRY(dio_graph_frontier(options->graph, &features->frontier));
@@ -177,6 +181,7 @@ void dio_features_close(struct dio_features *features)
     dio_free(ctx, features->digests);
     dio_free(ctx, features->known);
     dio_free(ctx, features->bad);
+    dio_free(ctx, features->folder);
     dio_free(ctx, features);
 }
 

@@ -1,0 +1,90 @@
+/* One run, from settings to files; private to train/. */
+#ifndef DIO_TRAIN_RUN_H
+#define DIO_TRAIN_RUN_H
+
+#include <pthread.h>
+
+#include "format/load.h"
+#include "train/loop.h"
+#include "train/train.h"
+
+enum { DIO_RUN_WARNINGS = 20 };
+
+struct dio_run {
+    struct dio_ctx *ctx;
+    struct dio_train_options *options;
+    char *folder;
+    bool folder_is_new;   /* nothing of an earlier run in it */
+    int lock;             /* -1: not held */
+
+    struct dio_dataset *dataset;
+    uint32_t *train, *val, *test, *all; /* items; `all`: train and val, for a refit */
+    size_t n_train, n_val, n_test, n_all;
+    uint64_t loaded_classes;            /* of the model as it was loaded; 0: no head */
+    bool new_head;
+
+    struct dio_loaded loaded;
+    struct dio_model *model;            /* loaded.model */
+    bool head_only;                     /* nothing but the head learns */
+    struct dio_prepare prepare;
+    float *class_weights;
+
+    struct dio_receipt_line *receipt;   /* of the frozen tensors, before */
+    size_t n_receipt;
+    struct dio_digest frozen;           /* over all of them */
+    struct dio_digest data, class_list;
+    struct dio_str recipe;              /* resolved, as text */
+    struct dio_str class_text;          /* names, for messages */
+    char *model_text;
+
+    struct dio_features *features;
+    struct dio_bad bad;
+    struct dio_loop loop;
+    bool loop_made, trouble_said;
+
+    /* What is said on the way goes into log.txt too. */
+    struct dio_stream log, metrics;
+    bool logging;
+    dio_message_fn *outer_message;
+    void *outer_arg;
+    pthread_mutex_t lock_messages;
+    char *warnings[DIO_RUN_WARNINGS];
+    size_t n_warnings;
+};
+
+/* ---- run_folder.c ---- */
+
+/* Settles the folder's name and refuses what can be refused before any work (rows A6 to A8). */
+dio_status dio_run_check_folder(struct dio_run *run, bool resume);
+/* Makes and locks it (E10), and takes away what an overwritten run left. */
+dio_status dio_run_claim(struct dio_run *run, bool resume);
+/* log.txt and metrics.jsonl; from here on messages are logged.  Records of an earlier part are written again. */
+dio_status dio_run_open_logs(struct dio_run *run, bool resume);
+void dio_run_log(struct dio_run *run, const char *format, ...) DIO_PRINTF(2, 3); /* one line, with the time in front */
+dio_status dio_run_put_metrics(struct dio_run *run, const struct dio_epoch_record *record);
+char *dio_run_path(struct dio_run *run, const char *name); /* NULL: error recorded */
+dio_status dio_run_write(struct dio_run *run, const char *name, const struct dio_str *text);
+void dio_run_release(struct dio_run *run);
+
+/* ---- setup.c ---- */
+
+dio_status dio_run_open_data(struct dio_run *run);
+/* Loads the model, gives it the head that the data wants, freezes, and fills in what settings left open. */
+dio_status dio_run_open_model(struct dio_run *run);
+/* The network with its loss, features, optimiser, snapshots. */
+dio_status dio_run_make_loop(struct dio_run *run);
+/* Features of all that will be needed. */
+dio_status dio_run_cover(struct dio_run *run);
+
+/* ---- receipt.c ---- */
+
+/* Are the frozen tensors what they were?  A difference is a bug (DIO_ERR_INTERNAL).  Writes freeze.txt. */
+dio_status dio_run_check_receipt(struct dio_run *run);
+void dio_run_receipt_words(const struct dio_run *run, struct dio_str *out);
+
+/* ---- outcome.c ---- */
+
+/* Receipt, model, config, report, of the network as it is to be kept.  best: the record of the best epoch, or NULL. */
+dio_status dio_run_finish(struct dio_run *run, const struct dio_epoch_record *best);
+
+#endif

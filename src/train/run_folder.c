@@ -1,0 +1,252 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "text/json_write.h"
+#include "train/run.h"
+
+static const char *const own_files[] = {"model.safetensors", "config.json", "metrics.jsonl", "recipe.yaml", "log.txt",
+                                        "report.html",       "freeze.txt",  "predictions-val.csv"};
+enum { OWN_FILES = sizeof own_files / sizeof *own_files };
+
+char *dio_run_path(struct dio_run *run, const char *name)
+{
+    return dio_path_join(run->ctx, run->folder, name);
+}
+
+dio_status dio_run_write(struct dio_run *run, const char *name, const struct dio_str *text)
+{
+    char *path = dio_run_path(run, name);
+    dio_status status = dio_str_status(text);
+    if (!path) return DIO_ERR_ENV;
+    if (status == DIO_OK) status = dio_write_whole(run->ctx, path, text->data ? text->data : "", text->length);
+    dio_free(run->ctx, path);
+    return status;
+}
+
+/* ---- claiming ---- */
+
+/* runs/<recipe>-N, the first N that is free. */
+static dio_status default_name(struct dio_run *run)
+{
+    struct dio_ctx *ctx = run->ctx;
+    if (!run->options->recipe) {
+        return dio_fail(ctx, DIO_ERR_USAGE, "A3", NULL, "no run folder given; name one with -o RUN");
+    }
+    const char *base = dio_path_base(run->options->recipe), *dot = strrchr(base, '.');
+    int length = (int)(dot && dot > base ? (size_t)(dot - base) : strlen(base));
+    for (int n = 1; n < 1000000; n++) {
+        run->folder = dio_sprintf(ctx, "runs/%.*s-%d", length, base, n);
+        if (!run->folder) return DIO_ERR_ENV;
+        if (!dio_path_exists(run->folder)) return dio_mkdirs(ctx, "runs");
+        dio_free(ctx, run->folder);
+        run->folder = NULL;
+    }
+    return dio_fail(ctx, DIO_ERR_ENV, "A6", NULL, "runs/%.*s-1 to -999999 exist", length, base);
+}
+
+/* Is `folder`, or a folder above it, the same as `other`? */
+static dio_status lies_in(struct dio_ctx *ctx, const char *folder, const char *other, bool *inside)
+{
+    char *at = dio_strdup(ctx, folder);
+    *inside = false;
+    for (int depth = 0; at && depth < 256; depth++) {
+        if (dio_same_file(at, other)) *inside = true;
+        char *parent = dio_path_parent(ctx, at);
+        bool top = parent && (strcmp(parent, at) == 0 || strcmp(parent, ".") == 0);
+        if (parent && strcmp(parent, ".") == 0 && strcmp(at, ".") != 0 && dio_same_file(".", other)) *inside = true;
+        dio_free(ctx, at);
+        at = parent;
+        if (*inside || top) break;
+    }
+    bool failed = !at;
+    dio_free(ctx, at);
+    return failed ? DIO_ERR_ENV : DIO_OK;
+}
+
+static dio_status check_inputs(struct dio_run *run)
+{
+    const struct dio_train_options *options = run->options;
+    const char *const inputs[] = {options->data, options->train, options->val, options->model, options->root};
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        bool inside = false;
+        if (!inputs[i] || !dio_path_exists(inputs[i])) continue;
+        DIO_PASS(lies_in(run->ctx, run->folder, inputs[i], &inside));
+        if (!inside) continue;
+        return dio_fail(run->ctx, DIO_ERR_USAGE, "A7", &(struct dio_place){.file = run->folder},
+                        "the run folder lies in an input (%s)", dio_path_base(inputs[i]));
+    }
+    return DIO_OK;
+}
+
+static dio_status remove_own(struct dio_run *run)
+{
+    for (int i = 0; i < OWN_FILES; i++) {
+        char *path = dio_run_path(run, own_files[i]);
+        if (!path) return DIO_ERR_ENV;
+        dio_status status = unlink(path) == 0 || errno == ENOENT ? DIO_OK : dio_fail_errno(run->ctx, path, "unlink", errno);
+        dio_free(run->ctx, path);
+        DIO_PASS(status);
+    }
+    char *checkpoints = dio_run_path(run, "checkpoints");
+    if (!checkpoints) return DIO_ERR_ENV;
+    dio_status status = dio_checkpoint_remove_all(run->ctx, checkpoints, 0);
+    dio_free(run->ctx, checkpoints);
+    return status;
+}
+
+static dio_status check_folder(struct dio_run *run, bool resume)
+{
+    struct dio_ctx *ctx = run->ctx;
+    struct dio_place place = {.file = run->folder};
+    struct stat st;
+    if (stat(run->folder, &st) == 0) {
+        if (!S_ISDIR(st.st_mode)) return dio_fail(ctx, DIO_ERR_USAGE, "A6", &place, "exists and is not a folder");
+        if (access(run->folder, W_OK | X_OK) != 0) return dio_fail_errno(ctx, run->folder, "open", errno);
+        struct dio_listing listing;
+        DIO_PASS(dio_list_folder(ctx, run->folder, &listing));
+        run->folder_is_new = listing.count == 0 || (listing.count == 1 && strcmp(listing.entries[0].name, ".lock") == 0);
+        dio_listing_free(ctx, &listing);
+        if (resume || run->folder_is_new || run->options->overwrite) return DIO_OK;
+        return dio_fail(ctx, DIO_ERR_USAGE, "A6", &place, "exists; --resume goes on with it, --overwrite replaces it");
+    }
+    if (errno != ENOENT) return dio_fail_errno(ctx, run->folder, "open", errno);
+    if (resume) return dio_fail(ctx, DIO_ERR_ENV, "R1", &place, "no such run folder");
+    run->folder_is_new = true;
+    char *parent = dio_path_parent(ctx, run->folder);
+    if (!parent) return DIO_ERR_ENV;
+    dio_status status = DIO_OK;
+    if (!dio_path_is_folder(parent)) {
+        status = dio_fail(ctx, DIO_ERR_ENV, "A8", &place, "the folder it should lie in does not exist");
+    } else if (access(parent, W_OK | X_OK) != 0) {
+        status = dio_fail_errno(ctx, run->folder, "open", errno);
+    }
+    dio_free(ctx, parent);
+    return status;
+}
+
+dio_status dio_run_check_folder(struct dio_run *run, bool resume)
+{
+    if (!run->folder && run->options->output) {
+        run->folder = dio_strdup(run->ctx, run->options->output);
+        if (!run->folder) return DIO_ERR_ENV;
+    }
+    if (!run->folder) DIO_PASS(default_name(run));
+    DIO_PASS(check_folder(run, resume));
+    return resume ? DIO_OK : check_inputs(run);
+}
+
+dio_status dio_run_claim(struct dio_run *run, bool resume)
+{
+    struct dio_ctx *ctx = run->ctx;
+    if (mkdir(run->folder, 0777) != 0 && errno != EEXIST) return dio_fail_errno(ctx, run->folder, "mkdir", errno);
+    char *lock = dio_run_path(run, ".lock");
+    if (!lock) return DIO_ERR_ENV;
+    dio_status status = dio_lock(ctx, lock, &run->lock);
+    dio_free(ctx, lock);
+    if (status == DIO_OK && !resume && !run->folder_is_new) status = remove_own(run);
+    return status;
+}
+
+/* ---- log ---- */
+
+void dio_run_log(struct dio_run *run, const char *format, ...)
+{
+    char line[2400], now[40];
+    if (run->log.fd < 0) return;
+    dio_clock_utc(now, sizeof now);
+    int head = snprintf(line, sizeof line - 2, "%s ", now);
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(line + head, sizeof line - 2 - (size_t)head, format, arguments);
+    va_end(arguments);
+    size_t end = strlen(line);
+    if (length < 0) return;
+    line[end++] = '\n';
+    /* A log that cannot be written is said once; the run goes on. */
+    struct dio_ctx quiet = dio_ctx_child(run->ctx);
+    if (dio_stream_put(&(struct dio_stream){&quiet, run->log.path, run->log.fd}, line, end) != DIO_OK && !run->trouble_said) {
+        run->trouble_said = true;
+        run->outer_message ? run->outer_message(run->outer_arg, &quiet.error) : (void)0;
+    }
+}
+
+static void take_message(void *arg, const struct dio_message *message)
+{
+    struct dio_run *run = arg;
+    char text[1600];
+    dio_message_format(message, text, sizeof text);
+    pthread_mutex_lock(&run->lock_messages);
+    dio_run_log(run, "%s", text);
+    if (message->level == DIO_LEVEL_WARNING && run->n_warnings < DIO_RUN_WARNINGS) {
+        struct dio_ctx quiet = dio_ctx_child(run->ctx);
+        char *copy = dio_strdup(&quiet, message->text);
+        if (copy) run->warnings[run->n_warnings++] = copy;
+    }
+    pthread_mutex_unlock(&run->lock_messages);
+    if (run->outer_message) run->outer_message(run->outer_arg, message);
+}
+
+dio_status dio_run_open_logs(struct dio_run *run, bool resume)
+{
+    struct dio_ctx *ctx = run->ctx;
+    char *log = dio_run_path(run, "log.txt"), *metrics = dio_run_path(run, "metrics.jsonl");
+    dio_status status = log && metrics ? DIO_OK : DIO_ERR_ENV;
+    if (status == DIO_OK) status = dio_stream_open(ctx, log, resume, &run->log);
+    if (status == DIO_OK) status = dio_stream_open(ctx, metrics, false, &run->metrics);
+    dio_free(ctx, log);
+    dio_free(ctx, metrics);
+    DIO_PASS(status);
+    run->outer_message = ctx->on_message;
+    run->outer_arg = ctx->message_arg;
+    ctx->on_message = take_message;
+    ctx->message_arg = run;
+    run->logging = true;
+    for (size_t i = 0; i < run->loop.n_records; i++) DIO_PASS(dio_run_put_metrics(run, &run->loop.records[i]));
+    return DIO_OK;
+}
+
+dio_status dio_run_put_metrics(struct dio_run *run, const struct dio_epoch_record *record)
+{
+    struct dio_str line;
+    struct dio_json_writer json;
+    dio_str_init(&line, run->ctx);
+    dio_json_begin(&json, &line, 0);
+    dio_json_map(&json, NULL);
+    dio_json_text(&json, "phase", record->phase == DIO_PHASE_REFIT ? "refit" : "search");
+    dio_json_u64(&json, "epoch", record->epoch);
+    dio_json_u64(&json, "steps", record->steps);
+    dio_json_u64(&json, "pictures", record->pictures);
+    dio_json_double(&json, "lr", record->lr);
+    dio_json_double(&json, "train_loss", record->train_loss);
+    dio_json_double(&json, "train_accuracy", record->train_accuracy);
+    dio_json_double(&json, "val_loss", record->val_loss);
+    dio_json_double(&json, "val_accuracy", record->val_accuracy);
+    dio_json_double(&json, "val_balanced_accuracy", record->val_balanced);
+    dio_json_double(&json, "val_auroc", record->val_auroc);
+    dio_json_end_map(&json);
+    dio_str_add(&line, "\n");
+    dio_status status = dio_str_status(&line);
+    if (status == DIO_OK) status = dio_stream_put(&run->metrics, line.data, line.length);
+    dio_str_free(&line);
+    return status;
+}
+
+void dio_run_release(struct dio_run *run)
+{
+    struct dio_ctx *ctx = run->ctx;
+    if (run->logging) {
+        ctx->on_message = run->outer_message;
+        ctx->message_arg = run->outer_arg;
+    }
+    if (run->log.fd >= 0) (void)dio_stream_close(&run->log);
+    if (run->metrics.fd >= 0) (void)dio_stream_close(&run->metrics);
+    for (size_t i = 0; i < run->n_warnings; i++) dio_free(ctx, run->warnings[i]);
+    if (run->lock >= 0) dio_unlock(run->lock);
+    run->lock = -1;
+}
