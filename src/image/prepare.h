@@ -21,8 +21,8 @@ void dio_prepare_free(struct dio_ctx *ctx, struct dio_prepare *prepare);
 /* One a worker; all zero at first; grows to what the largest picture needed. */
 struct dio_prepare_scratch {
     struct dio_resize_scratch resize;
-    void *canvas, *turned;
-    size_t canvas_size, turned_size;
+    void *canvas, *grey;
+    size_t canvas_size, grey_size;
 };
 void dio_prepare_scratch_free(struct dio_ctx *ctx, struct dio_prepare_scratch *scratch);
 

@@ -66,6 +66,11 @@ void dio_image_recipe_set_fit(struct dio_image_recipe *recipe, enum dio_fit fit)
 dio_status dio_image_recipe_check(struct dio_ctx *ctx, const struct dio_place *place,
                                   const struct dio_image_recipe *recipe);
 
+/* Size of a picture of width x height after the resize, before crop or padding: torchvision's Resize for fit crop,
+ * timm's ResizeKeepRatio for fit pad and for resizes that are not square. */
+void dio_image_recipe_resized(const struct dio_image_recipe *recipe, int32_t width, int32_t height, int32_t *resized_width,
+                              int32_t *resized_height);
+
 /* The text form: one JSON object on one line, keys always present and in one order, so that equal recipes give equal
  * text.  {"version":1,"input":[3,224,224],"resize":[256,256],"fit":"crop","interpolation":"bilinear","pillow":13,
  * "scaling":"divide","exif":"apply","mean":[...],"std":[...]} */
