@@ -72,8 +72,9 @@ void dio_image_recipe_resized(const struct dio_image_recipe *recipe, int32_t wid
                               int32_t *resized_height);
 
 /* The text form: one JSON object on one line, keys always present and in one order, so that equal recipes give equal
- * text.  {"version":1,"input":[3,224,224],"resize":[256,256],"fit":"crop","interpolation":"bilinear","pillow":13,
- * "scaling":"divide","exif":"apply","mean":[...],"std":[...]} */
+ * text.  {"version": 1, "input": [3, 224, 224], "resize": [256, 256], "fit": "crop", "interpolation": "bilinear",
+ * "pillow": 13, "scaling": "divide", "exif": "apply", "mean": [...], "std": [...]}; input: channels, height, width;
+ * resize: height, width. */
 void dio_image_recipe_write(struct dio_str *out, const struct dio_image_recipe *recipe);
 
 /* Reads the text form.  Unknown keys and missing ones are refused (DIO_ERR_INPUT, with `file` and `part` in front). */
