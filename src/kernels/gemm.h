@@ -61,7 +61,7 @@ struct dio_gemm_outer {
 };
 typedef void dio_gemm_outer_fn(const struct dio_gemm_outer *g);
 
-/* Plain C, the same for every instruction set: a strided copy from or to weights of any layout.
+/* Plain C, the same for every instruction set: a strided copy from weights of any layout.
  * Element (tap, c, column) of the weights lies at w[tap_offset[tap] + c * c_stride + column * column_stride]. */
 struct dio_pack {
     int64_t taps, channels, columns;
@@ -74,8 +74,5 @@ int64_t dio_pack_size(const struct dio_pack *pack);
 /* First float of panel p and its width; p * panel_width < columns. */
 int64_t dio_pack_panel(const struct dio_pack *pack, int64_t p, int *width);
 void dio_pack_panels(const struct dio_pack *pack, const float *w, int64_t first_panel, int64_t panels, float *packed);
-/* The way back (gradients); add: to what is there. */
-void dio_unpack_panels(const struct dio_pack *pack, const float *packed, int64_t first_panel, int64_t panels, float *w,
-                       bool add);
 
 #endif

@@ -14,6 +14,8 @@ enum dio_conv_path {
     DIO_CONV_DEPTHWISE
 };
 
+enum { DIO_DEPTHWISE_MAX = 32 }; /* taps along a side; larger kernels take the path of grouped convolutions */
+
 /* The pixels of an input gradient whose coordinates leave the same remainders by the strides; they meet the same taps. */
 struct dio_conv_phase {
     int64_t y, x;               /* the remainders */
@@ -47,7 +49,7 @@ struct dio_conv {
         bool panels_first; /* pieces that share weights are neighbours; else those that share pixels */
     } cut, dx_cut;
     int64_t lines;         /* DIO_CONV_FEW, depthwise: output lines of a piece */
-    int64_t dw_channels;   /* input channels of a piece of the weight gradient */
+    int64_t dw_channels, dw_taps; /* of a piece of the weight gradient */
     int64_t dw_lines;      /* output lines between two additions to it */
 };
 
@@ -86,17 +88,13 @@ struct dio_range dio_conv_inside(int64_t outputs, int64_t step, int64_t at, int6
 
 void dio_conv_pack(const struct dio_step *step, int64_t piece, void *scratch);
 int64_t dio_conv_pack_pieces(const struct dio_step *step);
-/* From packed sums to the gradient of the weights; a piece is a panel. */
-void dio_conv_unpack(const struct dio_step *step, int64_t piece, void *scratch);
-int64_t dio_conv_unpack_pieces(const struct dio_step *step);
-
 void dio_conv_forward(const struct dio_step *step, int64_t piece, void *scratch);
 int64_t dio_conv_forward_pieces(const struct dio_step *step);
 size_t dio_conv_forward_scratch(const struct dio_conv *conv);
 
 /* dy through the activation, and the gradient of the residual; a piece is a block of elements. */
 void dio_conv_activation_backward(const struct dio_step *step, int64_t piece, void *scratch);
-/* Gradients of x, of the weights (as packed sums in `shared`) and of the bias. */
+/* Gradients of x, of the weights and of the bias. */
 void dio_conv_backward(const struct dio_step *step, int64_t piece, void *scratch);
 int64_t dio_conv_backward_pieces(const struct dio_step *step);
 size_t dio_conv_backward_scratch(const struct dio_conv *conv);
@@ -105,8 +103,6 @@ int64_t dio_conv_bias_pieces(const struct dio_step *step);
 void dio_conv_bias_backward(const struct dio_step *step, int64_t index);
 /* dy behind the activation: the plan's own where there is none. */
 const float *dio_conv_dy(const struct dio_step *step);
-/* Packed sums of the weight gradient, in `shared`. */
-float *dio_conv_dw(const struct dio_step *step);
 
 void dio_depthwise_prepare(struct dio_step *step, const struct dio_step_wants *wants);
 

@@ -7,17 +7,11 @@
 
 #include "ops/conv.h"
 
+enum { DW_ROWS = 256 }; /* between two additions to a weight gradient, where a batch is one matrix */
+
 const float *dio_conv_dy(const struct dio_step *step)
 {
     return dio_conv_of(step)->act == DIO_ACT_NONE ? step->dy[0] : step->shared;
-}
-
-float *dio_conv_dw(const struct dio_step *step)
-{
-    const struct dio_conv *conv = dio_conv_of(step);
-    float *shared = step->shared;
-    if (conv->act == DIO_ACT_NONE) return shared;
-    return shared + (step->out[0].shape.dims[0] * conv->oh * conv->ow * conv->k + 15) / 16 * 16;
 }
 
 void dio_conv_activation_backward(const struct dio_step *step, int64_t piece, void *scratch)
@@ -113,11 +107,28 @@ static void dx_piece(const struct dio_step *step, int64_t index, void *scratch)
 
 /* ---- weights ---- */
 
+struct dw_piece {
+    int64_t block, panel;
+    struct dio_range taps, channels;
+    int width, columns;
+};
+
 static int64_t dw_pieces(const struct dio_step *step)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     if (!step->dparam[0]) return 0;
-    return conv->blocks * conv->panels * conv->r * conv->s * dio_ceil_div(conv->block_c, conv->dw_channels);
+    return conv->blocks * conv->panels * dio_ceil_div(conv->r * conv->s, conv->dw_taps) * dio_ceil_div(conv->block_c, conv->dw_channels);
+}
+
+static struct dw_piece dw_locate(const struct dio_conv *conv, int64_t index)
+{
+    const int64_t parts = dio_ceil_div(conv->block_c, conv->dw_channels), groups = dio_ceil_div(conv->r * conv->s, conv->dw_taps);
+    struct dw_piece p = {.block = index / parts / groups / conv->panels, .panel = index / parts / groups % conv->panels,
+                         .taps = dio_block(conv->r * conv->s, conv->dw_taps, index / parts % groups),
+                         .channels = dio_block(conv->block_c, conv->dw_channels, index % parts)};
+    dio_pack_panel(&conv->forward, p.panel, &p.width);
+    p.columns = (int)dio_min_i64(p.width, conv->block_k - p.panel * conv->forward.panel_width);
+    return p;
 }
 
 /* The pixels of output lines [first, last) that tap (r, s) meets inside the picture. */
@@ -135,42 +146,75 @@ static int64_t dw_runs(const struct dio_conv *conv, int64_t r, int64_t s, struct
     return n;
 }
 
+/* sums: [tap][channel][width]; in joined groups, what lies off the diagonal belongs to no weight. */
+static void dw_write(const struct dio_step *step, const struct dw_piece *p, const float *sums)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t taps = conv->r * conv->s, channels = p->channels.end - p->channels.begin;
+    for (int j = 0; j < p->columns; j++) {
+        const int64_t k = p->panel * conv->forward.panel_width + j, group = k / conv->group_k * conv->group_c;
+        const int64_t first = dio_max_i64(p->channels.begin, group), last = dio_min_i64(p->channels.end, group + conv->group_c);
+        float *dw = step->dparam[0] + ((p->block * conv->block_k + k) * conv->group_c + first - group) * taps;
+        for (int64_t c = first; c < last; c++, dw += taps) {
+            const float *sum = sums + (c - p->channels.begin) * p->width + j;
+            for (int64_t t = p->taps.begin; t < p->taps.end; t++, sum += channels * p->width) {
+                dw[t] = step->add_dparam[0] ? dw[t] + *sum : *sum;
+            }
+        }
+    }
+}
+
+/* Adds the pixels of one picture's output lines to all taps of a piece. */
+static void dw_add(const struct dio_step *step, const struct dw_piece *p, int64_t image, struct dio_range lines, struct dio_gemm_run *runs,
+                   float *sums)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t channels = p->channels.end - p->channels.begin;
+    struct dio_gemm_outer g = {.runs = runs, .x_step = conv->stride[1] * conv->c, .dy_step = conv->k, .channels = channels,
+                               .width = p->width, .columns = p->columns, .dw = sums};
+    g.x = (const float *)step->x[0] + image * conv->h * conv->w * conv->c + p->block * conv->block_c + p->channels.begin;
+    g.dy = dio_conv_dy(step) + image * conv->oh * conv->ow * conv->k + p->block * conv->block_k + p->panel * conv->forward.panel_width;
+    for (int64_t t = p->taps.begin; t < p->taps.end; t++, g.dw += channels * p->width) {
+        g.n_runs = dw_runs(conv, t / conv->s, t % conv->s, lines, runs);
+        if (g.n_runs > 0) step->kernels->gemm_outer(&g);
+    }
+}
+
+/* The same for rows of a batch that are one matrix. */
+static void dw_add_rows(const struct dio_step *step, const struct dw_piece *p, struct dio_range rows, float *sums)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const struct dio_gemm_run run = {0, 0, (int32_t)(rows.end - rows.begin)};
+    const struct dio_gemm_outer g = {.runs = &run, .n_runs = 1, .x_step = conv->c, .dy_step = conv->k,
+                                     .channels = p->channels.end - p->channels.begin, .width = p->width, .columns = p->columns, .dw = sums,
+                                     .x = (const float *)step->x[0] + rows.begin * conv->c + p->channels.begin,
+                                     .dy = dio_conv_dy(step) + rows.begin * conv->k + p->panel * conv->forward.panel_width};
+    step->kernels->gemm_outer(&g);
+}
+
+/* scratch: the piece's sums, then runs. */
+static size_t dw_sums(const struct dio_conv *conv) { return (size_t)(conv->dw_taps * conv->dw_channels * conv->forward.panel_width); }
+
 static void dw_piece(const struct dio_step *step, int64_t index, void *scratch)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    const int64_t parts = dio_ceil_div(conv->block_c, conv->dw_channels), taps = conv->r * conv->s;
-    const struct dio_range channels = dio_block(conv->block_c, conv->dw_channels, index % parts);
-    const int64_t tap = index / parts % taps, panel = index / parts / taps % conv->panels, block = index / parts / taps / conv->panels;
-    const int64_t first = panel * conv->forward.panel_width;
-    struct dio_gemm_run *runs = scratch;
-    struct dio_gemm_outer g = {.runs = runs, .x_step = conv->stride[1] * conv->c, .dy_step = conv->k,
-                               .channels = channels.end - channels.begin};
-    g.dw = dio_conv_dw(step) + block * conv->forward_size + dio_pack_panel(&conv->forward, panel, &g.width);
-    g.dw += (tap * conv->block_c + channels.begin) * g.width;
-    g.columns = (int)dio_min_i64(g.width, conv->block_k - first);
-    memset(g.dw, 0, (size_t)(g.channels * g.width) * sizeof *g.dw);
-
-    const float *x = (const float *)step->x[0] + block * conv->block_c + channels.begin;
-    const float *dy = dio_conv_dy(step) + block * conv->block_k + first;
+    const struct dw_piece p = dw_locate(conv, index);
+    float *sums = scratch;
+    struct dio_gemm_run *runs = (struct dio_gemm_run *)(void *)(sums + dw_sums(conv));
+    memset(sums, 0, (size_t)((p.taps.end - p.taps.begin) * (p.channels.end - p.channels.begin) * p.width) * sizeof *sums);
     if (conv->path == DIO_CONV_POINTWISE) {
         const int64_t rows = dio_conv_rows(step);
-        g.n_runs = 1;
-        for (int64_t row = 0; row < rows; row += 256) {
-            runs[0] = (struct dio_gemm_run){0, 0, (int32_t)dio_min_i64(256, rows - row)};
-            g.x = x + row * conv->c;
-            g.dy = dy + row * conv->k;
-            step->kernels->gemm_outer(&g);
+        for (int64_t row = 0; row < rows; row += DW_ROWS) {
+            dw_add_rows(step, &p, (struct dio_range){row, dio_min_i64(rows, row + DW_ROWS)}, sums);
         }
-        return;
-    }
-    for (int64_t image = 0; image < step->n; image++) {
-        g.x = x + image * conv->h * conv->w * conv->c;
-        g.dy = dy + image * conv->oh * conv->ow * conv->k;
-        for (int64_t line = 0; line < conv->oh; line += conv->dw_lines) {
-            g.n_runs = dw_runs(conv, tap / conv->s, tap % conv->s, (struct dio_range){line, dio_min_i64(conv->oh, line + conv->dw_lines)}, runs);
-            if (g.n_runs > 0) step->kernels->gemm_outer(&g);
+    } else {
+        for (int64_t image = 0; image < step->n; image++) {
+            for (int64_t line = 0; line < conv->oh; line += conv->dw_lines) {
+                dw_add(step, &p, image, (struct dio_range){line, dio_min_i64(conv->oh, line + conv->dw_lines)}, runs, sums);
+            }
         }
     }
+    dw_write(step, &p, sums);
 }
 
 /* ---- bias ---- */
@@ -202,7 +246,7 @@ size_t dio_conv_backward_scratch(const struct dio_conv *conv)
         const size_t offsets = (size_t)(conv->dx_cut.row_block * (conv->phases[i].taps + 1)) * sizeof(int32_t);
         if (offsets > dx) dx = offsets;
     }
-    const size_t dw = (size_t)dio_max_i64(1, conv->dw_lines) * sizeof(struct dio_gemm_run);
+    const size_t dw = dw_sums(conv) * sizeof(float) + (size_t)conv->dw_lines * sizeof(struct dio_gemm_run);
     return dx > dw ? dx : dw;
 }
 

@@ -3,7 +3,7 @@
 
 #include "ops/conv.h"
 
-enum { MAX_ROWS = 32, DW_CHANNELS = 32 };
+enum { DW_CHANNELS = 32 };
 
 static void pack(const struct dio_step *step, int64_t piece, void *scratch)
 {
@@ -42,7 +42,7 @@ static void forward(const struct dio_step *step, int64_t piece, void *scratch)
     const struct dio_conv *conv = dio_conv_of(step);
     const int64_t blocks = line_blocks(conv->oh, conv), image = piece / blocks;
     const struct dio_range lines = dio_block(conv->oh, conv->lines, piece % blocks);
-    const float *x = (const float *)step->x[0] + image * conv->h * conv->w * conv->c, *rows[MAX_ROWS];
+    const float *x = (const float *)step->x[0] + image * conv->h * conv->w * conv->c, *rows[DIO_DEPTHWISE_MAX];
     struct dio_depthwise_row d = row_of(step, rows);
     d.act = conv->act;
     if (conv->bias) d.bias = (const float *)step->packed + conv->r * conv->s * conv->c;
@@ -69,7 +69,7 @@ static void dx_piece(const struct dio_step *step, int64_t piece)
     const struct dio_conv *conv = dio_conv_of(step);
     const int64_t blocks = line_blocks(conv->h, conv), image = piece / blocks;
     const struct dio_range lines = dio_block(conv->h, conv->lines, piece % blocks);
-    const float *dy = dio_conv_dy(step) + image * conv->oh * conv->ow * conv->c, *rows[MAX_ROWS];
+    const float *dy = dio_conv_dy(step) + image * conv->oh * conv->ow * conv->c, *rows[DIO_DEPTHWISE_MAX];
     struct dio_depthwise_row d = row_of(step, rows);
     for (int64_t iy = lines.begin; iy < lines.end; iy++) {
         for (int64_t r = 0; r < conv->r; r++) {
@@ -82,23 +82,23 @@ static void dx_piece(const struct dio_step *step, int64_t piece)
     }
 }
 
-/* Sums of the filters' gradient, [R * S][C]: where dense convolutions keep their panels. */
 static int64_t dw_pieces(const struct dio_step *step)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     return step->dparam[0] ? conv->r * dio_ceil_div(conv->c, DW_CHANNELS) : 0;
 }
 
+/* One line of the kernel for some channels, over all pictures. */
 static void dw_piece(const struct dio_step *step, int64_t piece)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     const int64_t r = piece % conv->r;
     const struct dio_range channels = dio_block(conv->c, DW_CHANNELS, piece / conv->r);
+    float sums[DIO_DEPTHWISE_MAX * DW_CHANNELS] = {0};
     struct dio_depthwise_dw_row d = {.channels = channels.end - channels.begin, .x_pixel = conv->c, .y_pixel = conv->c,
                                      .in_w = conv->w, .out_w = conv->ow, .s = (int)conv->s, .stride = (int)conv->stride[1],
-                                     .dilation = (int)conv->dilation[1], .pad_left = (int)conv->left, .filter_stride = conv->c,
-                                     .dw = dio_conv_dw(step) + r * conv->s * conv->c + channels.begin};
-    for (int64_t s = 0; s < conv->s; s++) memset(d.dw + s * conv->c, 0, (size_t)d.channels * sizeof *d.dw);
+                                     .dilation = (int)conv->dilation[1], .pad_left = (int)conv->left, .filter_stride = DW_CHANNELS,
+                                     .dw = sums};
     for (int64_t image = 0; image < step->n; image++) {
         const float *x = (const float *)step->x[0] + image * conv->h * conv->w * conv->c + channels.begin;
         const float *dy = dio_conv_dy(step) + image * conv->oh * conv->ow * conv->c + channels.begin;
@@ -108,6 +108,13 @@ static void dw_piece(const struct dio_step *step, int64_t piece)
             d.x = x + iy * conv->w * conv->c;
             d.dy = dy + y * conv->ow * conv->c;
             step->kernels->depthwise_dw_row(&d);
+        }
+    }
+    for (int64_t c = channels.begin; c < channels.end; c++) {
+        float *dw = step->dparam[0] + (c * conv->r + r) * conv->s;
+        for (int64_t s = 0; s < conv->s; s++) {
+            const float sum = sums[s * DW_CHANNELS + c - channels.begin];
+            dw[s] = step->add_dparam[0] ? dw[s] + sum : sum;
         }
     }
 }
@@ -127,24 +134,6 @@ static void backward(const struct dio_step *step, int64_t piece, void *scratch)
     }
 }
 
-static void unpack(const struct dio_step *step, int64_t piece, void *scratch)
-{
-    (void)piece;
-    (void)scratch;
-    const struct dio_conv *conv = dio_conv_of(step);
-    const int64_t taps = conv->r * conv->s;
-    const float *sums = dio_conv_dw(step);
-    for (int64_t c = 0; c < conv->c; c++) {
-        for (int64_t t = 0; t < taps; t++) {
-            float *dw = step->dparam[0] + c * taps + t;
-            *dw = step->add_dparam[0] ? *dw + sums[t * conv->c + c] : sums[t * conv->c + c];
-        }
-    }
-}
-
-/* None where there is nothing to unpack. */
-static int64_t unpack_pieces(const struct dio_step *step) { return step->dparam[0] ? 1 : 0; }
-
 void dio_depthwise_prepare(struct dio_step *step, const struct dio_step_wants *wants)
 {
     const struct dio_conv *conv = dio_conv_of(step);
@@ -153,8 +142,4 @@ void dio_depthwise_prepare(struct dio_step *step, const struct dio_step_wants *w
     step->pack[step->n_pack++] = (struct dio_op_phase){pack, dio_pieces_one};
     dio_add_forward(step, forward, forward_pieces);
     if (wants->dx[0] || wants->dparam[0] || wants->dparam[1]) dio_add_backward(step, backward, backward_pieces);
-    if (wants->dparam[0]) {
-        step->shared_bytes += (size_t)(taps * conv->c) * sizeof(float);
-        dio_add_backward(step, unpack, unpack_pieces);
-    }
 }

@@ -6,7 +6,6 @@
 
 enum {
     FEW_CHANNELS = 8,           /* up to here a line of the kernel makes a better tap than a pixel */
-    MAX_DEPTHWISE = 32,         /* taps along a side */
     PIECES = 8,                 /* wanted for one image, where the work allows */
     CACHED_BYTES = 256 << 10,   /* of a second-level cache, for the pixels of a piece */
     DW_PIXELS = 256             /* between two additions to a weight gradient */
@@ -25,7 +24,7 @@ static int64_t joined_groups(int64_t groups, int64_t group_k)
 
 static enum dio_conv_path choose_path(const struct dio_conv_shape *s)
 {
-    if (s->groups > 1 && s->groups == s->c && s->k == s->c && s->r <= MAX_DEPTHWISE && s->s <= MAX_DEPTHWISE) return DIO_CONV_DEPTHWISE;
+    if (s->groups > 1 && s->groups == s->c && s->k == s->c && s->r <= DIO_DEPTHWISE_MAX && s->s <= DIO_DEPTHWISE_MAX) return DIO_CONV_DEPTHWISE;
     const bool plain = s->stride[0] == 1 && s->stride[1] == 1 && s->top == 0 && s->left == 0 && s->oh == s->h && s->ow == s->w;
     if (s->r == 1 && s->s == 1 && plain && s->groups == 1) return DIO_CONV_POINTWISE;
     if (s->groups == 1 && s->c <= FEW_CHANNELS && s->s > 1 && s->dilation[1] == 1) return DIO_CONV_FEW;
@@ -107,6 +106,17 @@ static void plan_packing(struct dio_conv *conv, const struct dio_kernels *kernel
     conv->packed_floats = conv->at_transposed + conv->blocks * conv->transposed_size;
 }
 
+/* A piece of the weight gradient is a panel's part for some channels and all taps, or one tap where that makes too few. */
+static void plan_dw(struct dio_conv *conv)
+{
+    const int64_t taps = conv->r * conv->s, panels = conv->blocks * conv->panels;
+    conv->dw_lines = dio_max_i64(1, DW_PIXELS / conv->ow);
+    conv->dw_taps = taps;
+    conv->dw_channels = dio_min_i64(96, dio_max_i64(12, CACHED_BYTES / 2 / (taps * conv->forward.panel_width * 4) / 12 * 12));
+    while (conv->dw_channels > 12 && panels * dio_ceil_div(conv->block_c, conv->dw_channels) < 2 * PIECES) conv->dw_channels /= 2;
+    if (panels * dio_ceil_div(conv->block_c, conv->dw_channels) < PIECES) conv->dw_taps = 1;
+}
+
 static void plan_cuts(struct dio_conv *conv)
 {
     const int64_t taps = conv->r * conv->s, width = conv->forward.panel_width, rows = conv->oh * conv->ow;
@@ -120,12 +130,7 @@ static void plan_cuts(struct dio_conv *conv)
         conv->dx_cut = cut_rows(first->height * first->width, conv->block_k * 4, dio_max_i64(first->taps, 1) * conv->block_k * c,
                                 conv->transposed_panels, conv->blocks * conv->n_phases, conv->transposed_size * 4);
     }
-    /* Tiles of the weight gradient are six channels high at most levels. */
-    conv->dw_lines = dio_max_i64(1, DW_PIXELS / conv->ow);
-    conv->dw_channels = 96;
-    while (conv->dw_channels > 12 && conv->blocks * conv->panels * taps * dio_ceil_div(conv->block_c, conv->dw_channels) < 2 * PIECES) {
-        conv->dw_channels /= 2;
-    }
+    plan_dw(conv);
 }
 
 const struct dio_conv *dio_conv_plan(struct dio_ctx *ctx, struct dio_step *step, const struct dio_conv_shape *s, bool dx)
@@ -229,34 +234,6 @@ void dio_conv_pack(const struct dio_step *step, int64_t piece, void *scratch)
     }
 }
 
-int64_t dio_conv_unpack_pieces(const struct dio_step *step)
-{
-    const struct dio_conv *conv = dio_conv_of(step);
-    return conv->blocks * conv->panels;
-}
-
-void dio_conv_unpack(const struct dio_step *step, int64_t piece, void *scratch)
-{
-    (void)scratch;
-    const struct dio_conv *conv = dio_conv_of(step);
-    const int64_t block = piece / conv->panels, panel = piece % conv->panels;
-    float *sums = dio_conv_dw(step) + block * conv->forward_size;
-    float *dw = step->dparam[0] + block * conv->block_k * conv->group_c * conv->r * conv->s;
-    if (conv->joined == 1) {
-        dio_unpack_panels(&conv->forward, sums, panel, 1, dw, step->add_dparam[0]);
-        return;
-    }
-    if (panel != 0) return;
-    for (int64_t k = 0; k < conv->block_k; k++) {
-        for (int64_t c = 0; c < conv->group_c; c++) {
-            for (int64_t t = 0; t < conv->r * conv->s; t++, dw++) {
-                const float sum = *packed_at(&conv->forward, sums, t, k / conv->group_k * conv->group_c + c, k);
-                *dw = step->add_dparam[0] ? *dw + sum : sum;
-            }
-        }
-    }
-}
-
 void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants)
 {
     const struct dio_conv *conv = dio_conv_of(step);
@@ -267,7 +244,6 @@ void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants)
     const bool backward = wants->dx[0] || wants->dx[1] || wants->dparam[0] || wants->dparam[1];
     step->reads_x = wants->dparam[0];
     step->reads_y = backward && conv->act != DIO_ACT_NONE;
-    /* shared: dy behind the activation, then the packed sums of the weight gradient. */
     if (backward && conv->act != DIO_ACT_NONE) {
         step->shared_bytes = (size_t)(step->out[0].shape.dims[0] * conv->oh * conv->ow * conv->k + 15) / 16 * 64;
     }
@@ -286,9 +262,5 @@ void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants)
         const size_t scratch = dio_conv_backward_scratch(conv);
         if (scratch > step->scratch_bytes) step->scratch_bytes = scratch;
         dio_add_backward(step, dio_conv_backward, dio_conv_backward_pieces);
-    }
-    if (wants->dparam[0]) {
-        step->shared_bytes += (size_t)(conv->blocks * conv->forward_size) * sizeof(float);
-        dio_add_backward(step, dio_conv_unpack, dio_conv_unpack_pieces);
     }
 }

@@ -6,3 +6,6 @@ foreach(level portable avx2 avx512)
   add_test(NAME kernels/check_${level} COMMAND check_kernels --level ${level})
   set_tests_properties(kernels/check_${level} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
 endforeach()
+# Not a test: rates of a network's convolutions.
+add_executable(bench_conv ${CMAKE_CURRENT_SOURCE_DIR}/kernels/bench_conv.c)
+target_link_libraries(bench_conv PRIVATE diopter_static)
