@@ -1,0 +1,6 @@
+add_executable(check_ops ${CMAKE_CURRENT_SOURCE_DIR}/ops/check_ops.c ${CMAKE_CURRENT_SOURCE_DIR}/ops/harness.c
+  ${CMAKE_CURRENT_SOURCE_DIR}/ops/golden_file.c)
+target_include_directories(check_ops PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+target_link_libraries(check_ops PRIVATE diopter_static)
+add_test(NAME ops/check_ops COMMAND check_ops)
+set_tests_properties(ops/check_ops PROPERTIES TIMEOUT 300 ENVIRONMENT "DIOPTER_TESTS=${CMAKE_CURRENT_SOURCE_DIR}")
