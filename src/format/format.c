@@ -86,19 +86,24 @@ static const struct dio_format *recognise(const char *path, const unsigned char 
     return ends_with(path, ".safetensors") && !text ? named : NULL;
 }
 
-static dio_status read_file(struct dio_ctx *ctx, const char *path, const struct dio_read_options *options,
-                            struct dio_weights *out)
+dio_status dio_format_blob(struct dio_ctx *ctx, const char *path, struct dio_blob *blob)
 {
     /* Below this, a copy costs little and cannot change under us. */
     enum { MAP_FROM = 64 << 20 };
+    DIO_PASS(dio_blob_read(ctx, path, DIO_READ_MAP, 0, NULL, blob));
+    if (!blob->mapped || blob->size >= MAP_FROM) return DIO_OK;
+    struct dio_blob copy;
+    dio_status status = dio_blob_pread(ctx, path, blob->fd, 0, blob->size, &copy);
+    dio_blob_free(ctx, blob);
+    *blob = copy;
+    return status;
+}
+
+static dio_status read_file(struct dio_ctx *ctx, const char *path, const struct dio_read_options *options,
+                            struct dio_weights *out)
+{
     struct dio_blob blob = {.fd = -1};
-    dio_status status = dio_blob_read(ctx, path, DIO_READ_MAP, 0, NULL, &blob);
-    if (status == DIO_OK && blob.mapped && blob.size < MAP_FROM) {
-        struct dio_blob copy;
-        status = dio_blob_pread(ctx, path, blob.fd, 0, blob.size, &copy);
-        dio_blob_free(ctx, &blob);
-        blob = copy;
-    }
+    dio_status status = dio_format_blob(ctx, path, &blob);
     DIO_PASS(status);
     const struct dio_format *format = recognise(path, blob.data, blob.size);
     if (format) {

@@ -47,6 +47,9 @@ const struct dio_format *dio_format_for_path(const char *path);    /* by extensi
 dio_status dio_weights_read(struct dio_ctx *ctx, const char *path, const struct dio_read_options *options,
                             struct dio_weights *out);
 
+/* A file of weights in memory: copied while it is small, mapped above. */
+dio_status dio_format_blob(struct dio_ctx *ctx, const char *path, struct dio_blob *blob);
+
 /* Writes by the path's extension (.safetensors, .pth, .pt).  The same input gives the same bytes. */
 dio_status dio_weights_write(struct dio_ctx *ctx, const char *path, const struct dio_save *save);
 

@@ -32,7 +32,7 @@ static dio_status read_whole(struct dio_ctx *ctx, const char *path, const struct
                              const struct dio_read_options *options, struct dio_weights *out)
 {
     struct dio_blob blob = {.fd = -1};
-    dio_status status = dio_blob_read(ctx, path, DIO_READ_MAP, 0, NULL, &blob);
+    dio_status status = dio_format_blob(ctx, path, &blob);
     if (status == DIO_OK && format->probe(blob.data, blob.size) == DIO_PROBE_NO && strcmp(format->name, "torch") == 0) {
         status = dio_fail(ctx, DIO_ERR_INPUT, "P10", &(struct dio_place){.file = path}, "not a PyTorch file");
     }
@@ -61,7 +61,7 @@ static dio_status read_shard(struct dio_ctx *ctx, const char *folder, struct dio
     if (!dio_path_is_file(path)) {
         status = dio_tree_fail(index, node, "shard \"%s\" is missing", shown);
     } else {
-        status = dio_blob_read(ctx, path, DIO_READ_MAP, 0, NULL, &blob);
+        status = dio_format_blob(ctx, path, &blob);
     }
     if (status == DIO_OK) status = dio_safetensors_read(ctx, path, &blob, out);
     if (blob.data) dio_blob_free(ctx, &blob);

@@ -59,6 +59,25 @@ static dio_status print_listing(struct dio_ctx *ctx, const struct dio_weights *w
     return status;
 }
 
+/* What a config.json beside the weights says. */
+static dio_status print_config(struct dio_ctx *ctx, const char *path)
+{
+    struct dio_origin_config config;
+    bool found;
+    dio_status status = dio_read_config(ctx, path, &config, &found);
+    if (status == DIO_OK && found) {
+        printf("config: %s, %lld classes", config.architecture ? config.architecture : config.model_type, (long long)config.num_classes);
+        for (size_t i = 0; i < config.label_count && i < 5; i++) {
+            char label[64];
+            dio_escape(label, sizeof label, config.labels[i], strlen(config.labels[i]), 50);
+            printf("%s%s", i ? ", " : ": ", label);
+        }
+        printf("\n");
+    }
+    dio_origin_free(&config);
+    return status;
+}
+
 static dio_status write_again(struct dio_ctx *ctx, const struct dio_weights *weights, const char *path, enum dio_dtype floats)
 {
     struct dio_save save = {weights->items, weights->count, weights->metadata, weights->metadata_count, floats};
@@ -93,6 +112,7 @@ int main(int argc, char **argv)
     dio_status status = dio_weights_read(&ctx, path, &options, &weights);
     if (status == DIO_OK) {
         status = sums ? print_sums(&ctx, &weights) : print_listing(&ctx, &weights);
+        if (status == DIO_OK && !sums) status = print_config(&ctx, path);
         if (status == DIO_OK && write) status = write_again(&ctx, &weights, write, floats);
         dio_weights_free(&ctx, &weights);
     }

@@ -60,8 +60,13 @@ def run(*arguments):
 
 
 def same(a, b):
-    return a.dtype == b.dtype and a.shape == b.shape and torch.equal(
-        a.contiguous().reshape(-1).view(torch.uint8), b.contiguous().reshape(-1).view(torch.uint8))
+    """The same bits; a NaN may be any NaN."""
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    nan = torch.zeros_like(a) if a.is_floating_point() else None
+    if nan is not None:
+        a, b = torch.where(a.isnan(), nan + (1 << 8), a), torch.where(b.isnan(), nan + (1 << 8), b)
+    return torch.equal(a.contiguous().reshape(-1).view(torch.uint8), b.contiguous().reshape(-1).view(torch.uint8))
 
 
 def check_listing(path, tensors):
@@ -82,8 +87,9 @@ def check_listing(path, tensors):
         for got, terms in zip(listed[name][2:], (values, values * weights)):
             # Both sums add the same numbers in double, in different orders.
             bound = 2 ** -52 * max(values.numel(), 1) * float(terms.abs().sum())
-            if not abs(float(got) - float(terms.sum())) <= bound and not torch.isnan(terms).any():
-                complain("%s: %s: sum %s, expected %.17g" % (path, name, got, float(terms.sum())))
+            expected = float(terms.sum())
+            if not abs(float(got) - expected) <= bound and not (expected != expected and float(got) != float(got)):
+                complain("%s: %s: sum %s, expected %.17g" % (path, name, got, expected))
 
 
 def check_written(path, tensors, metadata, folder):
@@ -99,14 +105,15 @@ def check_written(path, tensors, metadata, folder):
                 back = safetensors.torch.load_file(target)
             else:
                 back = torch.load(target, weights_only=True)
-                if list(back) != list(tensors):
+                if not path.endswith(".safetensors") and list(back) != list(tensors):
                     complain("%s: order of names differs in .pth" % path)
             if set(back) != set(expected) or not all(same(back[k], expected[k]) for k in expected):
                 complain("%s: %s read back differs (%s)" % (path, target, floats))
         official = os.path.join(folder, "official.safetensors")
         clones = {k: v.clone() for k, v in expected.items()}
         safetensors.torch.save_file(clones, official, metadata=metadata or None)
-        if len(metadata) < 2 and open(official, "rb").read() != open(out, "rb").read():
+        nan = any(t.is_floating_point() and t.isnan().any() for t in expected.values())
+        if len(metadata) < 2 and not nan and open(official, "rb").read() != open(out, "rb").read():
             complain("%s: bytes differ from the official writer's (%s)" % (path, floats))
 
 
@@ -117,6 +124,9 @@ for argument in paths:
             tensors, metadata = reference(path)
         except Exception as error:
             print("not compared: %s: %s" % (path, str(error).split("\n")[0][:100]))
+            continue
+        if any(not name.isprintable() for name in tensors):
+            print("not compared: %s: a name that is printed escaped" % path)
             continue
         if any(t.dtype not in NAMES.values() for t in tensors.values()):
             print("not compared: %s: a type that neither side computes with" % path)
