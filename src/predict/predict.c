@@ -1,0 +1,219 @@
+#include "predict/predict.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "data/bad.h"
+#include "data/loader.h"
+#include "graph/plan.h"
+#include "data/walk.h"
+#include "predict/output.h"
+
+enum { DEFAULT_BATCH = 16 };
+
+struct job {
+    struct dio_ctx *ctx;
+    const struct dio_predict_options *options;
+    struct dio_predict_result *result;
+    struct dio_records records;
+    struct dio_output output;
+    bool output_open;
+    struct dio_prepare prepare;
+    struct dio_batcher *batcher;
+    struct dio_walk *walk;
+    struct dio_plan *plan;
+    struct dio_arena names; /* of one batch */
+    struct dio_bad bad;
+    size_t batch, slot;     /* pictures; floats of one */
+    struct dio_ref *refs;
+    struct dio_batch_result *outcomes;
+    float *pixels, *logits;
+};
+
+dio_status dio_predict_check(struct dio_ctx *ctx, const struct dio_predict_options *options)
+{
+    if (options->n_paths == 0) return dio_fail(ctx, DIO_ERR_USAGE, "A3", NULL, "no pictures given");
+    return dio_output_check(ctx, options);
+}
+
+/* Everything that decides what is written: an interrupted file is gone on with by the same key alone. */
+static struct dio_digest make_key(const struct dio_model *model, const struct dio_predict_options *options, bool json,
+                                  struct dio_str *text)
+{
+    struct dio_sha256 hash;
+    dio_sha256_init(&hash);
+    dio_str_addf(text, "predict 1 %d %" PRId64 " %d ", json, options->top, (int)options->scores);
+    dio_image_recipe_write(text, &model->recipe);
+    if (!text->failed) dio_sha256_add(&hash, text->data, text->length);
+    for (size_t i = 0; i < model->classes.count; i++) dio_sha256_add_text(&hash, model->classes.names[i]);
+    for (size_t i = 0; i < options->n_paths; i++) dio_sha256_add_text(&hash, options->paths[i]);
+    for (int i = 0; i < model->graph->n_params; i++) {
+        const struct dio_param *param = &model->graph->params[i];
+        size_t bytes;
+        if (param->data && dio_shape_bytes(&param->shape, param->dtype, &bytes)) dio_sha256_add(&hash, param->data, bytes);
+    }
+    return dio_sha256_end(&hash);
+}
+
+static dio_status open_output(struct job *job, const struct dio_model *model)
+{
+    const struct dio_predict_options *options = job->options;
+    const char *dot = options->output ? strrchr(dio_path_base(options->output), '.') : NULL;
+    bool json = options->format == DIO_PREDICT_JSONL ||
+                (options->format == DIO_PREDICT_BY_NAME && dot && (strcmp(dot, ".jsonl") == 0 || strcmp(dot, ".ndjson") == 0));
+    struct dio_str text;
+    dio_str_init(&text, job->ctx);
+    struct dio_digest key = make_key(model, options, json, &text);
+    dio_status status = dio_str_status(&text);
+    dio_str_free(&text);
+    DIO_PASS(status);
+    DIO_PASS(dio_records_init(job->ctx, model, options, json, &job->records));
+    DIO_PASS(dio_output_open(job->ctx, options, &key, &job->records, &job->output));
+    job->output_open = true;
+    return DIO_OK;
+}
+
+static dio_status make_room(struct job *job, const struct dio_model *model)
+{
+    struct dio_ctx *ctx = job->ctx;
+    const struct dio_image_recipe *recipe = &model->recipe;
+    size_t bytes;
+    job->batch = job->options->batch > 0 ? (size_t)job->options->batch : DEFAULT_BATCH;
+    job->slot = (size_t)recipe->height * (size_t)recipe->width * (size_t)recipe->channels;
+    if (!dio_mul_size(job->batch, job->slot * sizeof(float), &bytes)) {
+        return dio_fail(ctx, DIO_ERR_ENV, "E3", NULL, "a batch of %zu pictures does not fit in memory", job->batch);
+    }
+    job->refs = dio_alloc_array(ctx, job->batch, sizeof *job->refs, "a batch");
+    job->outcomes = dio_alloc_array(ctx, job->batch, sizeof *job->outcomes, "a batch");
+    job->pixels = dio_alloc_aligned(ctx, bytes, "a batch of pictures");
+    job->logits = dio_alloc_array(ctx, job->batch * (size_t)model->n_classes, sizeof *job->logits, "a batch of scores");
+    return job->refs && job->outcomes && job->pixels && job->logits ? DIO_OK : DIO_ERR_ENV;
+}
+
+static dio_status open_job(struct job *job, const struct dio_model *model)
+{
+    struct dio_ctx *ctx = job->ctx;
+    const struct dio_predict_options *options = job->options;
+    if (model->logits < 0) {
+        return dio_fail(ctx, DIO_ERR_INPUT, "J5", &(struct dio_place){.hint = "train gives it one"}, "the model has no head");
+    }
+    DIO_PASS(dio_walk_open(ctx, options->paths, options->n_paths, NULL, &job->walk));
+    DIO_PASS(make_room(job, model));
+    struct dio_plan_options plan = {.batch = (int64_t)job->batch, .memory_limit = ctx->cpu.memory_limit};
+    DIO_PASS(dio_plan_infer(ctx, model->graph, model->graph->inputs, 1, &model->logits, 1, &plan, &job->plan));
+    DIO_PASS(dio_prepare_init(ctx, &model->recipe, &job->prepare));
+    struct dio_decode_options decode = {.ignore_exif = model->recipe.ignore_exif};
+    DIO_PASS(dio_batcher_open(ctx, &job->prepare, &decode, &job->batcher));
+    bool share = options->max_bad > 0 && options->max_bad < 1;
+    dio_bad_init(&job->bad, &(struct dio_bad_options){.stop = options->stop_at_bad, .max_share = share ? options->max_bad : 1,
+                                                      .total = dio_walk_total(job->walk)});
+    return open_output(job, model);
+}
+
+/* The next pictures that have no record yet. */
+static dio_status fill_batch(struct job *job, size_t *n)
+{
+    dio_arena_free(&job->names);
+    dio_arena_init(&job->names, job->ctx);
+    *n = 0;
+    while (*n < job->batch) {
+        bool found = false, there = false, bad = false;
+        DIO_PASS(dio_walk_next(job->walk, &job->names, &job->refs[*n], &found));
+        if (!found) break;
+        DIO_PASS(dio_output_skip(&job->output, &job->records, job->refs[*n].name, &there, &bad));
+        if (!there) {
+            ++*n;
+            continue;
+        }
+        job->result->resumed++;
+        job->result->n++;
+        job->result->bad += bad;
+    }
+    return DIO_OK;
+}
+
+/* Decodes, computes, writes; good pictures move together so that the plan sees no gaps. */
+static dio_status one_batch(struct job *job, size_t n)
+{
+    struct dio_ctx *ctx = job->ctx;
+    size_t good = 0, classes = job->records.classes;
+    DIO_PASS(dio_batcher_run(job->batcher, ctx, job->refs, n, NULL, job->pixels, job->outcomes));
+    for (size_t i = 0; i < n; i++) {
+        if (job->outcomes[i].status != DIO_OK) {
+            if (!dio_bad_is_picture(job->outcomes[i].why)) {
+                ctx->error = *job->outcomes[i].why;
+                return job->outcomes[i].status;
+            }
+            continue;
+        }
+        if (good != i) memcpy(job->pixels + good * job->slot, job->pixels + i * job->slot, job->slot * sizeof(float));
+        good++;
+    }
+    const void *in[] = {job->pixels};
+    void *out[] = {job->logits};
+    if (good > 0) dio_plan_run(job->plan, (int64_t)good, in, out);
+    struct dio_str record;
+    dio_str_init(&record, ctx);
+    dio_status status = DIO_OK;
+    good = 0;
+    for (size_t i = 0; i < n && status == DIO_OK; i++) {
+        record.length = 0;
+        job->result->n++;
+        if (job->outcomes[i].status == DIO_OK) {
+            dio_record_good(&job->records, job->refs[i].name, job->logits + good++ * classes, &record);
+        } else {
+            job->result->bad++;
+            dio_record_bad(&job->records, job->refs[i].name, job->outcomes[i].why, &record);
+            status = dio_bad_report(&job->bad, ctx, job->outcomes[i].why);
+        }
+        if (status == DIO_OK) status = dio_output_put(&job->output, &record);
+    }
+    dio_str_free(&record);
+    return status;
+}
+
+static dio_status run_job(struct job *job)
+{
+    struct dio_ctx *ctx = job->ctx;
+    size_t n = 0;
+    if (job->output.complete) {
+        dio_say(ctx, DIO_LEVEL_NOTE, "R7", &(struct dio_place){.file = job->options->output}, "is complete already");
+        return DIO_OK;
+    }
+    for (;;) {
+        if (dio_cancelled(ctx)) return DIO_CANCELLED;
+        DIO_PASS(fill_batch(job, &n));
+        if (n == 0) break;
+        DIO_PASS(one_batch(job, n));
+        dio_report_progress(ctx, &(struct dio_progress){"predict", "pictures", job->result->n, dio_walk_total(job->walk), NAN, NAN});
+    }
+    if (job->result->n == 0) {
+        return dio_fail(ctx, DIO_ERR_INPUT, "D2", &(struct dio_place){.file = job->options->paths[0]}, "no pictures found");
+    }
+    return dio_bad_finish(&job->bad, ctx, job->result->n);
+}
+
+dio_status dio_predict_run(struct dio_ctx *ctx, const struct dio_model *model, const struct dio_predict_options *options,
+                           struct dio_predict_result *result)
+{
+    struct job job = {.ctx = ctx, .options = options, .result = result, .output = {.ctx = ctx}};
+    *result = (struct dio_predict_result){0};
+    dio_arena_init(&job.names, ctx);
+    dio_status status = open_job(&job, model);
+    if (status == DIO_OK) status = run_job(&job);
+    if (status == DIO_OK) status = dio_output_commit(&job.output);
+    if (status != DIO_OK && job.output_open) dio_output_abort(&job.output, status == DIO_CANCELLED);
+    dio_walk_close(job.walk);
+    if (job.batcher) dio_batcher_close(job.batcher);
+    if (job.plan) dio_plan_free(job.plan);
+    dio_prepare_free(ctx, &job.prepare);
+    dio_records_free(ctx, &job.records);
+    dio_arena_free(&job.names);
+    dio_free(ctx, job.refs);
+    dio_free(ctx, job.outcomes);
+    dio_free(ctx, job.pixels);
+    dio_free(ctx, job.logits);
+    return status;
+}
