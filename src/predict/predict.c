@@ -99,7 +99,7 @@ static dio_status open_job(struct job *job, const struct dio_model *model)
     if (model->logits < 0) {
         return dio_fail(ctx, DIO_ERR_INPUT, "J5", &(struct dio_place){.hint = "train gives it one"}, "the model has no head");
     }
-    DIO_PASS(dio_walk_open(ctx, options->paths, options->n_paths, NULL, &job->walk));
+    DIO_PASS(dio_walk_open(ctx, options->paths, options->n_paths, &(struct dio_walk_options){0}, &job->walk));
     DIO_PASS(make_room(job, model));
     struct dio_plan_options plan = {.batch = (int64_t)job->batch, .memory_limit = ctx->cpu.memory_limit};
     DIO_PASS(dio_plan_infer(ctx, model->graph, model->graph->inputs, 1, &model->logits, 1, &plan, &job->plan));
@@ -141,13 +141,7 @@ static dio_status one_batch(struct job *job, size_t n)
     size_t good = 0, classes = job->records.classes;
     DIO_PASS(dio_batcher_run(job->batcher, ctx, job->refs, n, NULL, job->pixels, job->outcomes));
     for (size_t i = 0; i < n; i++) {
-        if (job->outcomes[i].status != DIO_OK) {
-            if (!dio_bad_is_picture(job->outcomes[i].why)) {
-                ctx->error = *job->outcomes[i].why;
-                return job->outcomes[i].status;
-            }
-            continue;
-        }
+        if (job->outcomes[i].status != DIO_OK) continue;
         if (good != i) memcpy(job->pixels + good * job->slot, job->pixels + i * job->slot, job->slot * sizeof(float));
         good++;
     }
