@@ -221,9 +221,15 @@ static dio_status set_numbers(const struct setting *setting, struct dio_option_n
 static dio_status set_augment(struct dio_train_options *options, const struct setting *setting)
 {
     char *text = keep(options, setting->text, setting->length);
+    const char *name = setting->option->name + AUGMENT_PREFIX;
+    int64_t pixels;
     if (!text) return DIO_ERR_ENV;
-    dio_status status = dio_augment_set(setting->ctx, setting->place, setting->option->name + AUGMENT_PREFIX, text,
-                                        &options->augment);
+    if (strcmp(name, "crop") == 0 && dio_parse_i64(text, setting->length, &pixels)) { /* crop: 8 is shift with pad 8 */
+        DIO_PASS(dio_augment_set(setting->ctx, setting->place, "pad", text, &options->augment));
+        text = keep(options, "shift", 5);
+        if (!text) return DIO_ERR_ENV;
+    }
+    dio_status status = dio_augment_set(setting->ctx, setting->place, name, text, &options->augment);
     if (status == DIO_ERR_INPUT && setting->status != status) {
         setting->ctx->error.status = setting->status; /* the same refusal, of an argument instead of a file */
         status = setting->status;
