@@ -157,8 +157,8 @@ static inline void test_remove_tree(const char *path)
     char inner[4096];
     if (unlink(path) == 0 || dio_list_folder(&ctx, path, &listing) != DIO_OK) return;
     for (size_t i = 0; i < listing.count; i++) {
-        snprintf(inner, sizeof inner, "%s/%s", path, listing.entries[i].name);
-        test_remove_tree(inner);
+        int length = snprintf(inner, sizeof inner, "%s/%s", path, listing.entries[i].name);
+        if (length < (int)sizeof inner) test_remove_tree(inner);
     }
     dio_listing_free(&ctx, &listing);
     rmdir(path);
@@ -175,7 +175,8 @@ static inline const char *test_in(const struct test_folder *folder, const char *
     static char paths[4][1024];
     static int next;
     char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", folder->path, name);
+    int length = snprintf(path, sizeof paths[0], "%s/%s", folder->path, name);
+    assert_in_range(length, 1, sizeof paths[0] - 1);
     return path;
 }
 

@@ -70,20 +70,24 @@ static dio_status scan_entry(struct scan *scan, const struct dio_folder_list *li
     dio_str_add(&scan->path, name);
     DIO_PASS(dio_str_status(&scan->path));
     struct dio_place place = {.file = scan->path.data};
+    struct stat info;
     dio_status status = DIO_OK;
     if (scan->path.length >= PATH_MAX) {
         status = dio_fail(scan->ctx, DIO_ERR_INPUT, "D12", &place, "path longer than %d bytes", PATH_MAX);
+    } else if (stat(scan->path.data, &info) != 0) {
+        status = DIO_OK; /* gone since it was listed */
     } else if (entry->folder) {
         bool entered = false;
-        status = dio_visited_enter(scan->ctx, &scan->visited, entry->device, entry->inode, &entered);
+        status = dio_visited_enter(scan->ctx, &scan->visited, (uint64_t)info.st_dev, (uint64_t)info.st_ino, &entered);
         if (status == DIO_OK && entered) {
             dio_say(scan->ctx, DIO_LEVEL_WARNING, "D4", &place, "link loop, not followed");
         } else if (status == DIO_OK) {
             status = scan_folder(scan, depth + 1);
         }
     } else {
-        struct dio_item item = {.label = -1, .group = -1, .kind = DIO_REF_FILE, .size = entry->size,
-                                .mtime_ns = entry->mtime_ns, .inode = entry->inode};
+        struct dio_item item = {.label = -1, .group = -1, .kind = DIO_REF_FILE, .size = (uint64_t)info.st_size,
+                                .inode = (uint64_t)info.st_ino,
+                                .mtime_ns = info.st_mtim.tv_sec * INT64_C(1000000000) + info.st_mtim.tv_nsec};
         status = dio_files_add(scan->ctx, scan->files, scan->path.data + scan->relative,
                               scan->path.length - scan->relative, &item);
     }

@@ -45,9 +45,7 @@ bool dio_name_ignored(const char *name);
 /* ---- one folder's names, for the files and for the streaming walk ---- */
 struct dio_folder_entry {
     uint32_t name; /* offset */
-    bool folder;
-    uint64_t size, inode, device;
-    int64_t mtime_ns;
+    bool folder;   /* or a link to one */
 };
 struct dio_folder_list {
     struct dio_folder_entry *entries; /* sorted so that a walk gives full paths in bytewise order */

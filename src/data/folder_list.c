@@ -49,22 +49,25 @@ static dio_status add_name(struct dio_ctx *ctx, struct dio_folder_list *list, co
     return DIO_OK;
 }
 
-static dio_status add_entry(struct dio_ctx *ctx, struct dio_folder_list *list, int folder_fd, const char *name)
+/* Links are followed; what cannot be told without asking is asked. */
+static bool kind_of(int folder_fd, const struct dirent *entry, bool *folder)
 {
+    *folder = entry->d_type == DT_DIR;
+    if (entry->d_type == DT_DIR || entry->d_type == DT_REG) return true;
     struct stat info;
-    if (fstatat(folder_fd, name, &info, 0) != 0) {
-        /* A dangling link, or gone since it was listed: as if it were not there, but counted. */
-        if (list->special++ == 0) snprintf(list->first_special, sizeof list->first_special, "%s", name);
+    if (fstatat(folder_fd, entry->d_name, &info, 0) != 0) return false; /* a dangling link, or gone already */
+    *folder = S_ISDIR(info.st_mode);
+    return S_ISDIR(info.st_mode) || S_ISREG(info.st_mode);
+}
+
+static dio_status add_entry(struct dio_ctx *ctx, struct dio_folder_list *list, int folder_fd, const struct dirent *found)
+{
+    struct dio_folder_entry entry = {0};
+    if (!kind_of(folder_fd, found, &entry.folder)) {
+        if (list->special++ == 0) snprintf(list->first_special, sizeof list->first_special, "%s", found->d_name);
         return DIO_OK;
     }
-    if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)) {
-        if (list->special++ == 0) snprintf(list->first_special, sizeof list->first_special, "%s", name);
-        return DIO_OK;
-    }
-    struct dio_folder_entry entry = {.folder = S_ISDIR(info.st_mode), .size = (uint64_t)info.st_size,
-                                     .inode = (uint64_t)info.st_ino, .device = (uint64_t)info.st_dev,
-                                     .mtime_ns = info.st_mtim.tv_sec * INT64_C(1000000000) + info.st_mtim.tv_nsec};
-    DIO_PASS(add_name(ctx, list, name, &entry.name));
+    DIO_PASS(add_name(ctx, list, found->d_name, &entry.name));
     DIO_PASS(dio_grow(ctx, (void **)&list->entries, &list->capacity, list->count + 1, sizeof *list->entries, "file list"));
     list->entries[list->count++] = entry;
     return DIO_OK;
@@ -90,7 +93,7 @@ dio_status dio_folder_list_read(struct dio_ctx *ctx, const char *path, struct di
     dio_status status = DIO_OK;
     errno = 0;
     for (struct dirent *entry; status == DIO_OK && (entry = readdir(folder)) != NULL; errno = 0) {
-        if (!dio_name_ignored(entry->d_name)) status = add_entry(ctx, list, fd, entry->d_name);
+        if (!dio_name_ignored(entry->d_name)) status = add_entry(ctx, list, fd, entry);
     }
     if (status == DIO_OK && errno) status = dio_fail_errno(ctx, path, "readdir", errno);
     closedir(folder);

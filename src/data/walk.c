@@ -192,13 +192,14 @@ static dio_status step(struct dio_walk *walk, struct dio_arena *names, struct di
     }
     if (entry->folder) {
         bool before;
-        DIO_PASS(dio_visited_enter(walk->ctx, &walk->visited, entry->device, entry->inode, &before));
+        struct stat info;
+        if (stat(walk->path.data, &info) != 0) return DIO_OK; /* gone since it was listed */
+        DIO_PASS(dio_visited_enter(walk->ctx, &walk->visited, (uint64_t)info.st_dev, (uint64_t)info.st_ino, &before));
         if (!before) return enter(walk);
         dio_say(walk->ctx, DIO_LEVEL_WARNING, "D4", &place, "link loop, not followed");
         return DIO_OK;
     }
-    *ref = (struct dio_ref){.kind = DIO_REF_FILE, .name = walk->path.data, .path = walk->path.data, .fd = -1,
-                            .size = entry->size, .mtime_ns = entry->mtime_ns};
+    *ref = (struct dio_ref){.kind = DIO_REF_FILE, .name = walk->path.data, .path = walk->path.data, .fd = -1};
     *found = dio_ref_is_picture(walk->ctx, ref);
     if (*found) return keep_name(names, ref);
     if (walk->others++ == 0) dio_escape(walk->first_other, sizeof walk->first_other, ref->name, strlen(ref->name), 0);

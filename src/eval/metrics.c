@@ -204,6 +204,7 @@ static dio_status compute(struct pass *pass, const struct dio_metrics_options *o
     m->log_loss /= n;
     m->brier /= n;
     m->ece = dio_ece(pass->ctx, pass->confidence, pass->right, pass->n, ECE_BINS);
+    if (pass->n && isnan(m->ece)) return pass->ctx->error.status == DIO_OK ? DIO_ERR_INTERNAL : pass->ctx->error.status;
     struct dio_macro macro = dio_macro_of(m->confusion, pass->classes);
     m->balanced_accuracy = macro.balanced_accuracy;
     m->precision_macro = macro.precision;
