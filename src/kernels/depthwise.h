@@ -24,7 +24,7 @@ struct dio_depthwise_row {
 typedef void dio_depthwise_row_fn(const struct dio_depthwise_row *d);
 
 /* dx of one input row.  rows: the r rows of dy that row (iy) meets with kernel row r, NULL where there is none.
- * dx[ix][c] = sum over r, s with (ix + pad_left - s * dilation) = ox * stride of rows[r][ox][c] * filter[r][s][c]
+ * dx[ix][c] = sum over r ascending and s descending with (ix + pad_left - s * dilation) = ox * stride of rows[r][ox][c] * filter[r][s][c]
  * in_w, x_pixel belong to dx (`y` in the struct), out_w, y_pixel to dy; bias, act are not used; residual may be y. */
 typedef void dio_depthwise_dx_row_fn(const struct dio_depthwise_row *d);
 

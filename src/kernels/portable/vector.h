@@ -11,8 +11,10 @@
 
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
+#define UNROLL_ALL _Pragma("unroll")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL_ALL _Pragma("GCC unroll 32")
 #endif
 
 enum { LANES = 4, BLOCK_PIXELS = 4 };
