@@ -62,7 +62,7 @@ void dio_loaded_free(struct dio_ctx *ctx, struct dio_loaded *loaded)
 dio_status dio_classes_read(struct dio_ctx *ctx, const char *path, struct dio_classes *classes)
 {
     *classes = (struct dio_classes){0};
-    struct dio_texts texts;
+    struct dio_metadata_texts texts;
     DIO_PASS(dio_texts_read_lines(ctx, path, &texts));
     dio_status status = DIO_OK;
     classes->names = dio_alloc_zeroed(ctx, texts.count, sizeof *classes->names, "class names");
@@ -72,7 +72,7 @@ dio_status dio_classes_read(struct dio_ctx *ctx, const char *path, struct dio_cl
         if (copy) classes->names[classes->count++] = copy;
         else status = DIO_ERR_ENV;
     }
-    dio_texts_free(&texts);
+    dio_metadata_texts_free(&texts);
     if (status != DIO_OK) dio_classes_free(ctx, classes);
     return status;
 }
@@ -228,10 +228,10 @@ static dio_status load_classes(struct loading *loading)
     }
     const char *text = meta(loading, DIO_META_CLASSES);
     if (text && own_file(loading)) {
-        struct dio_texts texts;
+        struct dio_metadata_texts texts;
         DIO_PASS(dio_texts_parse_list(ctx, out->weights_path, "metadata " DIO_META_CLASSES, text, &texts));
         dio_status status = set_classes(loading, out->weights_path, texts.values, texts.count);
-        dio_texts_free(&texts);
+        dio_metadata_texts_free(&texts);
         return status;
     }
     if (loading->has_config && loading->config.label_count > 0 && out->model->n_classes > 0) {
@@ -247,13 +247,13 @@ static dio_status load_provenance(struct loading *loading)
     struct dio_weights *weights = &loading->out->weights;
     const char *text = meta(loading, DIO_META_PROVENANCE);
     if (text && own_file(loading)) {
-        struct dio_texts texts;
+        struct dio_metadata_texts texts;
         DIO_PASS(dio_texts_parse_map(loading->ctx, loading->out->weights_path, "metadata " DIO_META_PROVENANCE, text, &texts));
         dio_status status = DIO_OK;
         for (size_t i = 0; i < texts.count && status == DIO_OK; i++) {
             status = dio_model_add_fact(model, texts.keys[i], texts.values[i]);
         }
-        dio_texts_free(&texts);
+        dio_metadata_texts_free(&texts);
         return status;
     }
     DIO_PASS(dio_model_add_fact(model, "source", dio_path_base(loading->out->weights_path)));

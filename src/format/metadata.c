@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Copies what the tree has: keys too for a map. */
-static dio_status collect(struct dio_ctx *ctx, struct dio_tree *tree, enum dio_node_type type, struct dio_texts *out)
+static dio_status collect(struct dio_ctx *ctx, struct dio_tree *tree, enum dio_node_type type, struct dio_metadata_texts *out)
 {
     const struct dio_tree_node *root = tree->root;
     if (root->type != type) return dio_tree_fail(tree, root, type == DIO_NODE_LIST ? "not a list" : "not an object");
@@ -28,33 +28,33 @@ static dio_status collect(struct dio_ctx *ctx, struct dio_tree *tree, enum dio_n
 }
 
 static dio_status parse(struct dio_ctx *ctx, const char *file, const char *part, const char *json, enum dio_node_type type,
-                        struct dio_texts *out)
+                        struct dio_metadata_texts *out)
 {
-    *out = (struct dio_texts){0};
+    *out = (struct dio_metadata_texts){0};
     struct dio_tree tree;
     DIO_PASS(dio_json_parse(ctx, file, part, "S9", json, strlen(json), &tree));
     dio_status status = collect(ctx, &tree, type, out);
     dio_tree_free(&tree);
-    if (status != DIO_OK) dio_texts_free(out);
+    if (status != DIO_OK) dio_metadata_texts_free(out);
     return status;
 }
 
 dio_status dio_texts_parse_list(struct dio_ctx *ctx, const char *file, const char *part, const char *json,
-                                struct dio_texts *out)
+                                struct dio_metadata_texts *out)
 {
     return parse(ctx, file, part, json, DIO_NODE_LIST, out);
 }
 
 dio_status dio_texts_parse_map(struct dio_ctx *ctx, const char *file, const char *part, const char *json,
-                               struct dio_texts *out)
+                               struct dio_metadata_texts *out)
 {
     return parse(ctx, file, part, json, DIO_NODE_MAP, out);
 }
 
-void dio_texts_free(struct dio_texts *texts)
+void dio_metadata_texts_free(struct dio_metadata_texts *texts)
 {
     dio_arena_free(&texts->arena);
-    *texts = (struct dio_texts){0};
+    *texts = (struct dio_metadata_texts){0};
 }
 
 /* ---- a file of class names ---- */
@@ -68,7 +68,7 @@ static size_t count_lines(const char *text, size_t length)
     return lines + 1;
 }
 
-static dio_status split_lines(struct dio_ctx *ctx, const char *path, const char *text, size_t length, struct dio_texts *out)
+static dio_status split_lines(struct dio_ctx *ctx, const char *path, const char *text, size_t length, struct dio_metadata_texts *out)
 {
     dio_arena_init(&out->arena, ctx);
     out->values = dio_arena_alloc(&out->arena, count_lines(text, length) * sizeof *out->values);
@@ -104,9 +104,9 @@ static dio_status check_bytes(struct dio_ctx *ctx, const char *path, const char 
     return dio_fail(ctx, DIO_ERR_INPUT, NULL, &place, "a zero byte in a list of class names");
 }
 
-dio_status dio_texts_read_lines(struct dio_ctx *ctx, const char *path, struct dio_texts *out)
+dio_status dio_texts_read_lines(struct dio_ctx *ctx, const char *path, struct dio_metadata_texts *out)
 {
-    *out = (struct dio_texts){0};
+    *out = (struct dio_metadata_texts){0};
     struct dio_blob blob;
     DIO_PASS(dio_blob_read(ctx, path, DIO_READ_COPY, MAX_CLASSES_FILE, NULL, &blob));
     const char *text = (const char *)blob.data;
@@ -122,6 +122,6 @@ dio_status dio_texts_read_lines(struct dio_ctx *ctx, const char *path, struct di
         status = dio_fail(ctx, DIO_ERR_INPUT, NULL, &(struct dio_place){.file = path}, "no class names");
     }
     dio_blob_free(ctx, &blob);
-    if (status != DIO_OK) dio_texts_free(out);
+    if (status != DIO_OK) dio_metadata_texts_free(out);
     return status;
 }

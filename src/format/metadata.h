@@ -18,19 +18,19 @@
 
 enum { DIO_META_CURRENT_VERSION = 1 };
 
-/* Texts read from a file; freed with dio_texts_free. */
-struct dio_texts {
+/* Texts read from a file; freed with dio_metadata_texts_free. */
+struct dio_metadata_texts {
     struct dio_arena arena;
     const char **keys, **values; /* keys NULL for a list */
     size_t count;
 };
 /* A JSON list of texts, or an object whose values are texts.  Anything else is refused with `file` and `part`. */
 dio_status dio_texts_parse_list(struct dio_ctx *ctx, const char *file, const char *part, const char *json,
-                                struct dio_texts *out);
+                                struct dio_metadata_texts *out);
 dio_status dio_texts_parse_map(struct dio_ctx *ctx, const char *file, const char *part, const char *json,
-                               struct dio_texts *out);
+                               struct dio_metadata_texts *out);
 /* Lines of a file (--classes): UTF-8, CR LF accepted, empty lines at the end ignored and refused before it. */
-dio_status dio_texts_read_lines(struct dio_ctx *ctx, const char *path, struct dio_texts *out);
-void dio_texts_free(struct dio_texts *texts);
+dio_status dio_texts_read_lines(struct dio_ctx *ctx, const char *path, struct dio_metadata_texts *out);
+void dio_metadata_texts_free(struct dio_metadata_texts *texts);
 
 #endif
