@@ -47,8 +47,8 @@ static void fold(char *out, size_t out_size, const char *text, bool marks)
 
 static dio_status similar_names(struct dio_ctx *ctx, const struct dio_dataset *dataset, const char *shown)
 {
-    struct dio_texts folded;
-    dio_texts_init(&folded, ctx);
+    struct dio_text_set folded;
+    dio_text_set_init(&folded, ctx);
     dio_status status = DIO_OK;
     struct dio_place place = {.file = shown};
     int said = 0;
@@ -57,7 +57,7 @@ static dio_status similar_names(struct dio_ctx *ctx, const struct dio_dataset *d
         fold(key, sizeof key, dataset->classes[i], true);
         int32_t number;
         size_t before = folded.count;
-        status = dio_texts_put(ctx, &folded, key, &number);
+        status = dio_text_set_put(ctx, &folded, key, &number);
         if (status != DIO_OK || folded.count > before) {
             /* Keeps numbers and classes in step. */
             continue;
@@ -74,7 +74,7 @@ static dio_status similar_names(struct dio_ctx *ctx, const struct dio_dataset *d
             break;
         }
     }
-    dio_texts_free(ctx, &folded);
+    dio_text_set_free(ctx, &folded);
     return status;
 }
 

@@ -53,7 +53,7 @@ static bool probe(const struct dio_files *files, const struct dio_dataset_option
 }
 
 static dio_status read_names(struct dio_ctx *ctx, const struct dio_files *files, const struct flavour *flavour,
-                             struct dio_texts *labels)
+                             struct dio_text_set *labels)
 {
     char name[DIO_REF_NAME_MAX];
     struct dio_ref ref = dio_files_ref(files, dio_files_find(files, flavour->names), name);
@@ -79,7 +79,7 @@ static dio_status read_names(struct dio_ctx *ctx, const struct dio_files *files,
             label[used] = 0;
             int32_t number;
             size_t before = labels->count;
-            status = dio_texts_put(ctx, labels, label, &number);
+            status = dio_text_set_put(ctx, labels, label, &number);
             if (status == DIO_OK && labels->count == before) {
                 status = dio_fail(ctx, DIO_ERR_INPUT, "C1", &place, "class \"%s\" appears twice", label);
             }
@@ -135,8 +135,8 @@ static dio_status open_cifar(struct dio_ctx *ctx, struct dio_files *files, const
                              struct dio_dataset *dataset)
 {
     const struct flavour *flavour = flavour_of(files);
-    struct dio_texts labels;
-    dio_texts_init(&labels, ctx);
+    struct dio_text_set labels;
+    dio_text_set_init(&labels, ctx);
     dio_status status;
     DIO_TRY(read_names(ctx, files, flavour, &labels));
     for (size_t i = 0; i < files->count; i++) {
@@ -152,7 +152,7 @@ static dio_status open_cifar(struct dio_ctx *ctx, struct dio_files *files, const
         DIO_TRY(dio_dataset_name_classes(ctx, dataset, (const char *const *)labels.texts, labels.count));
     }
 fail:
-    dio_texts_free(ctx, &labels);
+    dio_text_set_free(ctx, &labels);
     return status;
 }
 

@@ -17,7 +17,7 @@ static struct dio_dataset *new_dataset(struct dio_ctx *ctx)
     if (!dataset) return NULL;
     dataset->ctx = ctx;
     dio_arena_init(&dataset->arena, ctx);
-    dio_texts_init(&dataset->groups, ctx);
+    dio_text_set_init(&dataset->groups, ctx);
     return dataset;
 }
 
@@ -31,7 +31,7 @@ void dio_dataset_free(struct dio_dataset *dataset)
     dio_free(ctx, dataset->sources);
     dio_free(ctx, dataset->items);
     dio_free(ctx, dataset->names);
-    dio_texts_free(ctx, &dataset->groups);
+    dio_text_set_free(ctx, &dataset->groups);
     dio_arena_free(&dataset->arena);
     dio_free(ctx, dataset);
 }
@@ -200,7 +200,7 @@ static dio_status append(struct dio_ctx *ctx, struct dio_dataset *to, struct dio
     for (size_t i = 0; i < from->count; i++) {
         struct dio_item item = from->items[i];
         DIO_PASS(dio_dataset_add_name(ctx, to, dio_dataset_name(from, &item), &item.path));
-        if (item.group >= 0) DIO_PASS(dio_texts_put(ctx, &to->groups, from->groups.texts[item.group], &item.group));
+        if (item.group >= 0) DIO_PASS(dio_text_set_put(ctx, &to->groups, from->groups.texts[item.group], &item.group));
         item.source = (uint16_t)(item.source + base);
         item.split = (uint8_t)split;
         DIO_PASS(dio_dataset_add_item(ctx, to, &item));

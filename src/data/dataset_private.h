@@ -5,7 +5,7 @@
 #include "data/files.h"
 
 /* Texts given so far, with numbers in order of their appearance. */
-struct dio_texts {
+struct dio_text_set {
     struct dio_arena arena;
     char **texts;
     size_t count, capacity;
@@ -29,7 +29,7 @@ struct dio_dataset {
     size_t n_sources, sources_capacity;
     char **classes;
     size_t n_classes;
-    struct dio_texts groups; /* their names */
+    struct dio_text_set groups; /* their names */
     const char *layout;
     bool in_tar, val_cut;
 };
@@ -76,15 +76,15 @@ dio_status dio_check_split_classes(struct dio_ctx *ctx, const struct dio_dataset
                                    const struct dio_dataset_options *options, const char *shown);
 
 /* ---- labels (data/labels.c) ---- */
-void dio_texts_init(struct dio_texts *texts, struct dio_ctx *ctx);
-dio_status dio_texts_put(struct dio_ctx *ctx, struct dio_texts *texts, const char *text, int32_t *number);
-int32_t dio_texts_find(const struct dio_texts *texts, const char *text); /* -1: not there */
-void dio_texts_free(struct dio_ctx *ctx, struct dio_texts *texts);
+void dio_text_set_init(struct dio_text_set *texts, struct dio_ctx *ctx);
+dio_status dio_text_set_put(struct dio_ctx *ctx, struct dio_text_set *texts, const char *text, int32_t *number);
+int32_t dio_text_set_find(const struct dio_text_set *texts, const char *text); /* -1: not there */
+void dio_text_set_free(struct dio_ctx *ctx, struct dio_text_set *texts);
 
 /* Turns the items' labels, so far numbers in `labels`, into class indices, and sets the dataset's classes: sorted by bytes
  * (by number where all are whole numbers), or the model's.  A label that the model does not know is refused. */
 dio_status dio_dataset_set_classes(struct dio_ctx *ctx, struct dio_dataset *dataset,
-                                   const struct dio_dataset_options *options, const struct dio_texts *labels,
+                                   const struct dio_dataset_options *options, const struct dio_text_set *labels,
                                    const char *shown);
 
 /* Sets the class names as they are; labels stay. */

@@ -10,7 +10,7 @@ struct folder_scan {
     struct dio_ctx *ctx;
     struct dio_files *files;
     bool splits;            /* the first part of each path names a split */
-    struct dio_texts labels;
+    struct dio_text_set labels;
     uint64_t outside;       /* pictures that lie in no class folder */
     char first_outside[256];
 };
@@ -88,7 +88,7 @@ static dio_status collect_classes(struct folder_scan *scan)
             }
         }
         int32_t number;
-        DIO_PASS(dio_texts_put(scan->ctx, &scan->labels, label, &number));
+        DIO_PASS(dio_text_set_put(scan->ctx, &scan->labels, label, &number));
         snprintf(last, sizeof last, "%s", label);
     }
     return DIO_OK;
@@ -108,7 +108,7 @@ static void label_pictures(struct folder_scan *scan)
         }
         files->items[kept] = files->items[i];
         files->items[kept].split = (uint8_t)split;
-        files->items[kept].label = dio_texts_find(&scan->labels, label);
+        files->items[kept].label = dio_text_set_find(&scan->labels, label);
         kept++;
     }
     files->count = kept;
@@ -122,14 +122,14 @@ static dio_status drop_empty_classes(struct folder_scan *scan, const struct dio_
     uint64_t *counts = dio_alloc_zeroed(scan->ctx, n, sizeof *counts, "class counts");
     if (!counts) return DIO_ERR_ENV;
     for (size_t i = 0; i < files->count; i++) counts[files->items[i].label]++;
-    struct dio_texts full;
-    dio_texts_init(&full, scan->ctx);
+    struct dio_text_set full;
+    dio_text_set_init(&full, scan->ctx);
     dio_status status = DIO_OK;
     struct dio_place place = {.file = files->root};
     for (size_t c = 0; c < n && status == DIO_OK; c++) {
         int32_t number;
         if (counts[c]) {
-            status = dio_texts_put(scan->ctx, &full, scan->labels.texts[c], &number);
+            status = dio_text_set_put(scan->ctx, &full, scan->labels.texts[c], &number);
         } else if (options->allow_empty || options->model_classes) {
             dio_say(scan->ctx, DIO_LEVEL_WARNING, "D2", &place, "class \"%s\" has no pictures", scan->labels.texts[c]);
         } else {
@@ -138,10 +138,10 @@ static dio_status drop_empty_classes(struct folder_scan *scan, const struct dio_
         }
     }
     for (size_t i = 0; i < files->count && status == DIO_OK; i++) {
-        files->items[i].label = dio_texts_find(&full, scan->labels.texts[files->items[i].label]);
+        files->items[i].label = dio_text_set_find(&full, scan->labels.texts[files->items[i].label]);
     }
     dio_free(scan->ctx, counts);
-    dio_texts_free(scan->ctx, &scan->labels);
+    dio_text_set_free(scan->ctx, &scan->labels);
     scan->labels = full;
     return status;
 }
@@ -160,7 +160,7 @@ static dio_status open_folder(struct dio_ctx *ctx, struct dio_files *files, cons
                               struct dio_dataset *dataset)
 {
     struct folder_scan scan = {.ctx = ctx, .files = files, .splits = has_splits(files)};
-    dio_texts_init(&scan.labels, ctx);
+    dio_text_set_init(&scan.labels, ctx);
     dio_status status;
     char *shown = dio_strdup(ctx, files->root);
     if (!shown) return DIO_ERR_ENV;
@@ -180,7 +180,7 @@ static dio_status open_folder(struct dio_ctx *ctx, struct dio_files *files, cons
     DIO_TRY(dio_dataset_take_files(ctx, files, dataset));
     DIO_TRY(dio_dataset_set_classes(ctx, dataset, options, &scan.labels, shown));
 fail:
-    dio_texts_free(ctx, &scan.labels);
+    dio_text_set_free(ctx, &scan.labels);
     dio_free(ctx, shown);
     return status;
 }

@@ -4,18 +4,18 @@
 #include "base/str.h"
 #include "data/dataset_private.h"
 
-void dio_texts_init(struct dio_texts *texts, struct dio_ctx *ctx)
+void dio_text_set_init(struct dio_text_set *texts, struct dio_ctx *ctx)
 {
-    *texts = (struct dio_texts){0};
+    *texts = (struct dio_text_set){0};
     dio_arena_init(&texts->arena, ctx);
 }
 
-void dio_texts_free(struct dio_ctx *ctx, struct dio_texts *texts)
+void dio_text_set_free(struct dio_ctx *ctx, struct dio_text_set *texts)
 {
     dio_free(ctx, texts->texts);
     dio_free(ctx, texts->slots);
     dio_arena_free(&texts->arena);
-    *texts = (struct dio_texts){0};
+    *texts = (struct dio_text_set){0};
 }
 
 static uint64_t hash_of(const char *text)
@@ -25,14 +25,14 @@ static uint64_t hash_of(const char *text)
     return hash ^ hash >> 29;
 }
 
-static size_t slot_of(const struct dio_texts *texts, const char *text)
+static size_t slot_of(const struct dio_text_set *texts, const char *text)
 {
     size_t slot = (size_t)hash_of(text) & (texts->n_slots - 1);
     while (texts->slots[slot] && strcmp(texts->texts[texts->slots[slot] - 1], text) != 0) slot = (slot + 1) & (texts->n_slots - 1);
     return slot;
 }
 
-static dio_status more_slots(struct dio_ctx *ctx, struct dio_texts *texts)
+static dio_status more_slots(struct dio_ctx *ctx, struct dio_text_set *texts)
 {
     size_t n = texts->n_slots ? 2 * texts->n_slots : 64;
     uint32_t *slots = dio_alloc_zeroed(ctx, n, sizeof *slots, "label table");
@@ -44,15 +44,15 @@ static dio_status more_slots(struct dio_ctx *ctx, struct dio_texts *texts)
     return DIO_OK;
 }
 
-int32_t dio_texts_find(const struct dio_texts *texts, const char *text)
+int32_t dio_text_set_find(const struct dio_text_set *texts, const char *text)
 {
     if (!texts->n_slots) return -1;
     return (int32_t)texts->slots[slot_of(texts, text)] - 1;
 }
 
-dio_status dio_texts_put(struct dio_ctx *ctx, struct dio_texts *texts, const char *text, int32_t *number)
+dio_status dio_text_set_put(struct dio_ctx *ctx, struct dio_text_set *texts, const char *text, int32_t *number)
 {
-    *number = dio_texts_find(texts, text);
+    *number = dio_text_set_find(texts, text);
     if (*number >= 0) return DIO_OK;
     if (texts->count >= INT32_MAX / 2) return dio_fail(ctx, DIO_ERR_INPUT, NULL, NULL, "too many different labels");
     if (2 * (texts->count + 1) > texts->n_slots) DIO_PASS(more_slots(ctx, texts));
@@ -99,7 +99,7 @@ static int by_value(const void *a, const void *b)
 }
 
 /* Training: the labels' own names, sorted. */
-static dio_status sort_classes(struct dio_ctx *ctx, struct dio_dataset *dataset, const struct dio_texts *labels, int32_t *map)
+static dio_status sort_classes(struct dio_ctx *ctx, struct dio_dataset *dataset, const struct dio_text_set *labels, int32_t *map)
 {
     size_t n = labels->count;
     struct named *named = dio_alloc_array(ctx, n, sizeof *named, "classes");
@@ -157,10 +157,10 @@ static dio_status unknown_class(struct dio_ctx *ctx, const struct dio_dataset *d
 
 /* A model's classes: by name first, else by index. */
 static dio_status map_classes(struct dio_ctx *ctx, struct dio_dataset *dataset, const struct dio_dataset_options *options,
-                              const struct dio_texts *labels, const char *shown, int32_t *map)
+                              const struct dio_text_set *labels, const char *shown, int32_t *map)
 {
-    struct dio_texts known;
-    dio_texts_init(&known, ctx);
+    struct dio_text_set known;
+    dio_text_set_init(&known, ctx);
     dio_status status = DIO_OK;
     /* A model may have one name twice (ImageNet has two cranes): the first stands for it. */
     int32_t *index = dio_alloc_array(ctx, options->n_model_classes, sizeof *index, "classes");
@@ -168,12 +168,12 @@ static dio_status map_classes(struct dio_ctx *ctx, struct dio_dataset *dataset, 
     for (size_t i = 0; i < options->n_model_classes && status == DIO_OK; i++) {
         int32_t number;
         size_t before = known.count;
-        status = dio_texts_put(ctx, &known, options->model_classes[i], &number);
+        status = dio_text_set_put(ctx, &known, options->model_classes[i], &number);
         if (known.count > before) index[number] = (int32_t)i;
     }
     for (size_t i = 0; i < labels->count && status == DIO_OK; i++) {
         const char *text = labels->texts[i];
-        int32_t number = dio_texts_find(&known, text);
+        int32_t number = dio_text_set_find(&known, text);
         int64_t value;
         if (number >= 0) {
             map[i] = index[number];
@@ -185,13 +185,13 @@ static dio_status map_classes(struct dio_ctx *ctx, struct dio_dataset *dataset, 
         }
     }
     dio_free(ctx, index);
-    dio_texts_free(ctx, &known);
+    dio_text_set_free(ctx, &known);
     DIO_PASS(status);
     return dio_dataset_name_classes(ctx, dataset, options->model_classes, options->n_model_classes);
 }
 
 dio_status dio_dataset_set_classes(struct dio_ctx *ctx, struct dio_dataset *dataset,
-                                   const struct dio_dataset_options *options, const struct dio_texts *labels,
+                                   const struct dio_dataset_options *options, const struct dio_text_set *labels,
                                    const char *shown)
 {
     if (labels->count > DIO_MAX_CLASSES) {

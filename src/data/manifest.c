@@ -28,7 +28,7 @@ struct manifest {
     char *folder;            /* where relative paths begin; NULL: `tar` holds the pictures */
     struct dio_files tar;    /* fd -1: none */
     uint16_t source;
-    struct dio_texts labels;
+    struct dio_text_set labels;
     struct dio_problems problems;
 };
 
@@ -243,10 +243,10 @@ static dio_status read_row(struct manifest *m)
     if (!m->folder && m->tar.root == NULL) DIO_PASS(dio_fail(m->ctx, DIO_ERR_INTERNAL, NULL, NULL, "a manifest without a root"));
     DIO_PASS(locate(m, path, &item));
     if (m->options->labels_wanted) {
-        DIO_PASS(dio_texts_put(m->ctx, &m->labels, fields[m->column[COLUMN_LABEL]].text, &item.label));
+        DIO_PASS(dio_text_set_put(m->ctx, &m->labels, fields[m->column[COLUMN_LABEL]].text, &item.label));
         int group = m->column[COLUMN_GROUP];
         if (group >= 0 && !blank(fields[group].text)) {
-            DIO_PASS(dio_texts_put(m->ctx, &m->dataset->groups, fields[group].text, &item.group));
+            DIO_PASS(dio_text_set_put(m->ctx, &m->dataset->groups, fields[group].text, &item.group));
         }
     }
     DIO_PASS(dio_dataset_add_name(m->ctx, m->dataset, path, &item.path));
@@ -294,13 +294,13 @@ static void begin(struct manifest *m, struct dio_ctx *ctx, const char *shown, co
 {
     *m = (struct manifest){.ctx = ctx, .dataset = dataset, .options = options, .shown = shown, .tar = {.fd = -1},
                            .problems = {.level = DIO_LEVEL_ERROR}};
-    dio_texts_init(&m->labels, ctx);
+    dio_text_set_init(&m->labels, ctx);
 }
 
 static void end(struct manifest *m)
 {
     if (m->csv_open) dio_csv_close(&m->csv);
-    dio_texts_free(m->ctx, &m->labels);
+    dio_text_set_free(m->ctx, &m->labels);
     dio_files_free(m->ctx, &m->tar);
     dio_free(m->ctx, m->folder);
 }
