@@ -34,11 +34,28 @@ bool dio_augment_any(const struct dio_augment *augment)
 
 /* ---- Text ---- */
 
-static dio_status refuse(struct dio_ctx *ctx, const struct dio_place *place, const char *name, const char *value, const char *wanted)
+static dio_status refuse(struct dio_ctx *ctx, const struct dio_place *place, const char *name, const char *value,
+                         const char *wanted)
 {
     char shown[64];
     dio_escape(shown, sizeof shown, value, strlen(value), 48);
-    return dio_fail(ctx, DIO_ERR_INPUT, "Y5", place, "augment %s \"%s\" (%s)", name, shown, wanted);
+    return dio_fail(ctx, DIO_ERR_INPUT, "Y4", place, "augment.%s must be %s (found \"%s\")", name, wanted, shown);
+}
+
+static dio_status refuse_name(struct dio_ctx *ctx, const struct dio_place *place, const char *name)
+{
+    const char *known[sizeof dio_augment_names / sizeof dio_augment_names[0]];
+    size_t count = 0;
+    char shown[64];
+    while (dio_augment_names[count].name) {
+        known[count] = dio_augment_names[count].name;
+        count++;
+    }
+    dio_escape(shown, sizeof shown, name, strlen(name), 48);
+    const char *nearest = dio_nearest(name, known, count);
+    if (!nearest) return dio_fail(ctx, DIO_ERR_INPUT, "Y2", place, "unknown key \"augment.%s\"", shown);
+    return dio_fail(ctx, DIO_ERR_INPUT, "Y2", place, "unknown key \"augment.%s\"; did you mean \"%s\"?", shown,
+                    nearest);
 }
 
 static bool parse_truth(const char *value, bool *truth)
@@ -62,7 +79,9 @@ static bool parse_pair(const char *value, double low, double high, double *first
     const char *rest = comma + 1;
     while (*rest == ' ') rest++;
     double a = 0, b = 0;
-    if (!dio_parse_double(value, (size_t)(comma - value), &a) || !dio_parse_double(rest, strlen(rest), &b)) return false;
+    if (!dio_parse_double(value, (size_t)(comma - value), &a) || !dio_parse_double(rest, strlen(rest), &b)) {
+        return false;
+    }
     if (!(a >= low && a <= b && b <= high)) return false;
     *first = a;
     *second = b;
@@ -101,7 +120,7 @@ dio_status dio_augment_set(struct dio_ctx *ctx, const struct dio_place *place, c
         wanted = "none, random or shift";
         fine = parse_crop(value, &augment->crop);
     } else if (strcmp(name, "scale") == 0) {
-        wanted = "MIN,MAX above 0 up to 1";
+        wanted = "MIN,MAX, above 0 and up to 1";
         fine = parse_pair(value, 1e-6, 1, &augment->scale_min, &augment->scale_max);
     } else if (strcmp(name, "ratio") == 0) {
         wanted = "MIN,MAX from 0.01 to 100";
@@ -119,11 +138,12 @@ dio_status dio_augment_set(struct dio_ctx *ctx, const struct dio_place *place, c
         fine = parse_truth(value, &augment->orientations);
     } else if (strcmp(name, "brightness") == 0 || strcmp(name, "contrast") == 0 || strcmp(name, "saturation") == 0) {
         wanted = "a number from 0 to 10";
-        fine = parse_number(value, 0, 10, name[0] == 'b' ? &augment->brightness : name[0] == 'c' ? &augment->contrast : &augment->saturation);
+        fine = parse_number(value, 0, 10,
+                            name[0] == 'b'   ? &augment->brightness
+                            : name[0] == 'c' ? &augment->contrast
+                                             : &augment->saturation);
     } else {
-        char shown[64];
-        dio_escape(shown, sizeof shown, name, strlen(name), 48);
-        return dio_fail(ctx, DIO_ERR_INPUT, "Y4", place, "no augmentation is called \"%s\"", shown);
+        return refuse_name(ctx, place, name);
     }
     return fine ? DIO_OK : refuse(ctx, place, name, value, wanted);
 }
@@ -173,11 +193,12 @@ dio_status dio_augment_check(struct dio_ctx *ctx, const struct dio_place *place,
                              const struct dio_image_recipe *recipe)
 {
     if (augment->orientations && recipe->width != recipe->height) {
-        return dio_fail(ctx, DIO_ERR_INPUT, "Y5", place, "augment orientations needs a square input, not %d x %d", (int)recipe->width,
-                        (int)recipe->height);
+        return dio_fail(ctx, DIO_ERR_INPUT, "Y4", place, "augment.orientations needs a square input, not %d x %d",
+                        (int)recipe->width, (int)recipe->height);
     }
     if (recipe->channels != 3 && augment->saturation > 0) {
-        return dio_fail(ctx, DIO_ERR_INPUT, "Y5", place, "augment saturation needs colour, the input has %d channels", (int)recipe->channels);
+        return dio_fail(ctx, DIO_ERR_INPUT, "Y4", place, "augment.saturation needs colour, the input has %d channels",
+                        (int)recipe->channels);
     }
     return DIO_OK;
 }
@@ -195,7 +216,8 @@ static int32_t draw_up_to(struct dio_rng *rng, int32_t largest)
 }
 
 /* torchvision's RandomResizedCrop.get_params. */
-static void draw_random_crop(const struct dio_augment *augment, int32_t width, int32_t height, struct dio_rng *rng, struct dio_view *view)
+static void draw_random_crop(const struct dio_augment *augment, int32_t width, int32_t height, struct dio_rng *rng,
+                             struct dio_view *view)
 {
     const double area = (double)width * height;
     const double low = log(augment->ratio_min), high = log(augment->ratio_max);
@@ -222,8 +244,8 @@ static void draw_random_crop(const struct dio_augment *augment, int32_t width, i
     view->y = (height - view->height) / 2;
 }
 
-static void draw_shift(const struct dio_augment *augment, const struct dio_image_recipe *recipe, int32_t width, int32_t height,
-                       struct dio_rng *rng, struct dio_view *view)
+static void draw_shift(const struct dio_augment *augment, const struct dio_image_recipe *recipe, int32_t width,
+                       int32_t height, struct dio_rng *rng, struct dio_view *view)
 {
     int32_t w = 0, h = 0;
     dio_image_recipe_resized(recipe, width, height, &w, &h);
@@ -249,8 +271,8 @@ static void draw_jitter(const struct dio_augment *augment, struct dio_rng *rng, 
     }
 }
 
-void dio_augment_draw(const struct dio_augment *augment, const struct dio_image_recipe *recipe, int32_t width, int32_t height,
-                      uint64_t seed, uint32_t epoch, uint64_t index, struct dio_view *view)
+void dio_augment_draw(const struct dio_augment *augment, const struct dio_image_recipe *recipe, int32_t width,
+                      int32_t height, uint64_t seed, uint32_t epoch, uint64_t index, struct dio_view *view)
 {
     struct dio_rng rng = dio_rng_make(seed, DIO_RNG_AUGMENT, epoch, index);
     *view = (struct dio_view){.crop = augment->crop, .orientation = 1};

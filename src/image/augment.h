@@ -14,7 +14,8 @@ enum dio_augment_crop {
     DIO_CROP_SHIFT    /* small pictures: the recipe's resize, black border of `pad`, random crop of the input's size */
 };
 
-/* All zero: no augmentation.  Text names are those of the recipe's `augment` mapping and of the --augment-NAME options. */
+/* All zero: no augmentation.  Text names are those of the recipe's `augment` mapping and of the --augment-NAME options.
+ */
 struct dio_augment {
     enum dio_augment_crop crop;      /* crop: none | random | shift */
     double scale_min, scale_max;     /* scale: share of the area, "0.08,1" */
@@ -58,7 +59,8 @@ struct dio_view {
     float factor[DIO_JITTER_STEPS]; /* by step, not by place in the order */
 };
 
-/* `width` and `height` are the picture's, after its EXIF orientation.  epoch: the epoch, or the number of a cached view. */
+/* `width` and `height` are the picture's, after its EXIF orientation.  epoch: the epoch, or the number of a cached
+ * view. */
 void dio_augment_draw(const struct dio_augment *augment, const struct dio_image_recipe *recipe, int32_t width,
                       int32_t height, uint64_t seed, uint32_t epoch, uint64_t index, struct dio_view *view);
 

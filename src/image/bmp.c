@@ -6,7 +6,16 @@
 
 #include "image/codec.h"
 
-enum { FILE_HEADER = 14, OS2_HEADER = 12, PLAIN_HEADER = 40, RGB = 0, RLE8 = 1, RLE4 = 2, BITFIELDS = 3, ALPHA_BITFIELDS = 6 };
+enum {
+    FILE_HEADER = 14,
+    OS2_HEADER = 12,
+    PLAIN_HEADER = 40,
+    RGB = 0,
+    RLE8 = 1,
+    RLE4 = 2,
+    BITFIELDS = 3,
+    ALPHA_BITFIELDS = 6
+};
 
 struct bmp {
     int32_t width, height;
@@ -18,8 +27,9 @@ struct bmp {
     size_t pixels_at, row_bytes; /* rows are padded to this */
 };
 
-#define REFUSE(job_, row_, offset_, ...)                                                                                \
-    dio_fail((job_)->ctx, DIO_ERR_INPUT, row_, &(struct dio_place){.file = (job_)->name, .offset = DIO_AT(offset_)}, __VA_ARGS__)
+#define REFUSE(job_, row_, offset_, ...)                                                                               \
+    dio_fail((job_)->ctx, DIO_ERR_INPUT, row_, &(struct dio_place){.file = (job_)->name, .offset = DIO_AT(offset_)},   \
+             __VA_ARGS__)
 
 static bool probe(const char *name, const uint8_t *bytes, size_t size)
 {
@@ -49,7 +59,8 @@ static dio_status read_masks(struct dio_decode *job, struct bmp *bmp, size_t hea
     if (header >= 56) bmp->alpha = dio_le32(bytes + FILE_HEADER + PLAIN_HEADER + 12);
     for (int i = 0; i < 3; i++) {
         if (!mask_sound(bmp->mask[i])) {
-            return REFUSE(job, "I17", FILE_HEADER + PLAIN_HEADER + 4 * i, "BMP: colour mask 0x%08x", (unsigned)bmp->mask[i]);
+            return REFUSE(job, "I17", FILE_HEADER + PLAIN_HEADER + 4 * i, "BMP: colour mask 0x%08x",
+                          (unsigned)bmp->mask[i]);
         }
     }
     return DIO_OK;
@@ -61,10 +72,12 @@ static dio_status check_compression(struct dio_decode *job, const struct bmp *bm
     if (bits != 1 && bits != 4 && bits != 8 && bits != 16 && bits != 24 && bits != 32) {
         return REFUSE(job, "I17", 28, "BMP: %u bits a pixel", (unsigned)bits);
     }
-    const bool fits = bmp->compression == RGB || (bmp->compression == RLE8 && bits == 8) || (bmp->compression == RLE4 && bits == 4) ||
-                      ((bmp->compression == BITFIELDS || bmp->compression == ALPHA_BITFIELDS) && (bits == 16 || bits == 32));
+    const bool fits =
+        bmp->compression == RGB || (bmp->compression == RLE8 && bits == 8) || (bmp->compression == RLE4 && bits == 4) ||
+        ((bmp->compression == BITFIELDS || bmp->compression == ALPHA_BITFIELDS) && (bits == 16 || bits == 32));
     if (fits) return DIO_OK;
-    return REFUSE(job, "I17", 30, "BMP: compression %u with %u bits is not supported", (unsigned)bmp->compression, (unsigned)bits);
+    return REFUSE(job, "I17", 30, "BMP: compression %u with %u bits is not supported", (unsigned)bmp->compression,
+                  (unsigned)bits);
 }
 
 static dio_status read_header(struct dio_decode *job, struct bmp *bmp)
@@ -95,15 +108,20 @@ static dio_status read_header(struct dio_decode *job, struct bmp *bmp)
     const size_t declared = os2 ? 0 : dio_le32(bytes + 46), most = (size_t)1 << bmp->bits;
     if (declared > 65536) return REFUSE(job, "I17", 46, "BMP: palette of %zu colours", declared);
     bmp->colours = declared && declared < most ? declared : most;
-    if (bmp->pixels_at < bmp->palette_at) return REFUSE(job, "I17", 10, "BMP: pixels at offset %zu, within the header", bmp->pixels_at);
+    if (bmp->pixels_at < bmp->palette_at) {
+        return REFUSE(job, "I17", 10, "BMP: pixels at offset %zu, within the header", bmp->pixels_at);
+    }
     /* A palette that runs into the pixels is as long as there is room. */
-    if (bmp->colours > (bmp->pixels_at - bmp->palette_at) / bmp->entry) bmp->colours = (bmp->pixels_at - bmp->palette_at) / bmp->entry;
+    if (bmp->colours > (bmp->pixels_at - bmp->palette_at) / bmp->entry) {
+        bmp->colours = (bmp->pixels_at - bmp->palette_at) / bmp->entry;
+    }
     if (bmp->palette_at + bmp->colours * bmp->entry > job->size) return dio_picture_truncated(job);
     if (bmp->colours == 0) return REFUSE(job, "I17", 46, "BMP: no palette");
     return DIO_OK;
 }
 
-/* Unpacks run lengths to one byte a pixel, stored row 0 first, rows without padding.  Pixels that are jumped over stay 0. */
+/* Unpacks run lengths to one byte a pixel, stored row 0 first, rows without padding.  Pixels that are jumped over stay
+ * 0. */
 static dio_status unpack_runs(struct dio_decode *job, const struct bmp *bmp, uint8_t *out)
 {
     const uint8_t *bytes = job->bytes;
@@ -133,19 +151,23 @@ static dio_status unpack_runs(struct dio_decode *job, const struct bmp *bmp, uin
         const size_t pixels = count ? count : value;
         if (y >= height || pixels > width - x) return REFUSE(job, "I17", start, "RLE data leaves the row");
         if (count) {
-            for (size_t i = 0; i < pixels; i++) out[y * width + x++] = (uint8_t)(!nibbles ? value : i & 1 ? value & 15 : value >> 4);
+            for (size_t i = 0; i < pixels; i++) {
+                out[y * width + x++] = (uint8_t)(!nibbles ? value : i & 1 ? value & 15 : value >> 4);
+            }
             continue;
         }
         const size_t literal = nibbles ? (pixels + 1) / 2 : pixels, padded = (literal + 1) & ~(size_t)1;
         if (size - at < literal) return dio_picture_truncated(job);
         for (size_t i = 0; i < pixels; i++) {
-            out[y * width + x++] = !nibbles ? bytes[at + i] : (uint8_t)(i & 1 ? bytes[at + i / 2] & 15 : bytes[at + i / 2] >> 4);
+            out[y * width + x++] =
+                !nibbles ? bytes[at + i] : (uint8_t)(i & 1 ? bytes[at + i / 2] & 15 : bytes[at + i / 2] >> 4);
         }
         at = size - at < padded ? size : at + padded;
     }
 }
 
-static dio_status check_indices(struct dio_decode *job, const struct bmp *bmp, const uint8_t *rows, size_t row_bytes, uint32_t bits)
+static dio_status check_indices(struct dio_decode *job, const struct bmp *bmp, const uint8_t *rows, size_t row_bytes,
+                                uint32_t bits)
 {
     if (bmp->colours >= (size_t)1 << bits) return DIO_OK;
     for (int32_t y = 0; y < bmp->height; y++) {
@@ -154,7 +176,8 @@ static dio_status check_indices(struct dio_decode *job, const struct bmp *bmp, c
             const unsigned shift = 8 - bits - (unsigned)(bit & 7), mask = (1u << bits) - 1;
             const unsigned index = (rows[(size_t)y * row_bytes + bit / 8] >> shift) & mask;
             if (index >= bmp->colours) {
-                return REFUSE(job, "I17", bmp->pixels_at, "palette index %u, the palette has %zu colours", index, bmp->colours);
+                return REFUSE(job, "I17", bmp->pixels_at, "palette index %u, the palette has %zu colours", index,
+                              bmp->colours);
             }
         }
     }
@@ -184,7 +207,9 @@ static size_t write_header(const struct dio_decode *job, const struct bmp *bmp, 
     if (masks) {
         for (int i = 0; i < 3; i++) put32(rest + 4 * i, bmp->mask[i]);
     } else if (bits < 16) {
-        for (size_t i = 0; i < bmp->colours; i++) memcpy(rest + 4 * i, job->bytes + bmp->palette_at + i * bmp->entry, 3);
+        for (size_t i = 0; i < bmp->colours; i++) {
+            memcpy(rest + 4 * i, job->bytes + bmp->palette_at + i * bmp->entry, 3);
+        }
     }
     return length;
 }
@@ -207,7 +232,9 @@ static dio_status decode(struct dio_decode *job)
     struct bmp bmp = {0};
     DIO_PASS(read_header(job, &bmp));
     uint8_t header[FILE_HEADER + PLAIN_HEADER + 4 * 256];
-    if (bmp.pixels_at > job->size) return REFUSE(job, "I17", 10, "BMP: pixels at offset %zu, beyond the end of the file", bmp.pixels_at);
+    if (bmp.pixels_at > job->size) {
+        return REFUSE(job, "I17", 10, "BMP: pixels at offset %zu, beyond the end of the file", bmp.pixels_at);
+    }
     if (bmp.compression == RLE8 || bmp.compression == RLE4) return decode_runs(job, &bmp, header);
 
     /* The padding of the last row may be missing. */
@@ -216,7 +243,8 @@ static dio_status decode(struct dio_decode *job)
     const uint8_t *rows = job->bytes + bmp.pixels_at;
     if (bmp.bits < 16) DIO_PASS(check_indices(job, &bmp, rows, bmp.row_bytes, bmp.bits));
     job->picture->had_alpha = bmp.alpha != 0;
-    const struct dio_stb_part parts[2] = {{header, write_header(job, &bmp, bmp.bits, header)}, {rows, job->size - bmp.pixels_at}};
+    const struct dio_stb_part parts[2] = {{header, write_header(job, &bmp, bmp.bits, header)},
+                                          {rows, job->size - bmp.pixels_at}};
     return dio_stb_decode(job, "BMP", parts, 2, bmp.width, bmp.height);
 }
 

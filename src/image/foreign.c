@@ -99,7 +99,9 @@ static const char *kind_of_text(const uint8_t *bytes, size_t size)
     while (start < head && strchr(" \t\r\n", bytes[start])) start++;
     if (start < head && bytes[start] == '<') {
         if (has_tag(bytes, head, "<svg")) return "SVG";
-        if (has_tag(bytes, head, "<html") || has_tag(bytes, head, "<!doctype html") || has_tag(bytes, head, "<head")) return "HTML";
+        if (has_tag(bytes, head, "<html") || has_tag(bytes, head, "<!doctype html") || has_tag(bytes, head, "<head")) {
+            return "HTML";
+        }
         if (has_tag(bytes, head, "<?xml")) return "XML";
     }
     if (start < head && (bytes[start] == '{' || bytes[start] == '[') && looks_like_text(bytes, head)) return "JSON";
@@ -128,7 +130,8 @@ dio_status dio_picture_refuse_foreign(struct dio_ctx *ctx, const char *name, con
     const char *text = kind_of_text(bytes, size);
     if (text && strcmp(text, "SVG") == 0) {
         place.hint = "convert to PNG";
-        return dio_fail(ctx, DIO_ERR_INPUT, "I21", &place, "not a picture of pixels (looks like SVG), which is not supported");
+        return dio_fail(ctx, DIO_ERR_INPUT, "I21", &place,
+                        "not a picture of pixels (looks like SVG), which is not supported");
     }
     if (text) return dio_fail(ctx, DIO_ERR_INPUT, "I1", &place, "not a picture (looks like %s)", text);
     if (all_zero(bytes, size)) return dio_fail(ctx, DIO_ERR_INPUT, "I1", &place, "not a picture (zero bytes only)");

@@ -1,5 +1,6 @@
 /* GIF, first frame: blocks and LZW codes are walked here, since stb_image fills up in silence what is missing; then it
- * decodes a copy of the header whose transparency is switched off, so that colours are the palette's, as Pillow's are. */
+ * decodes a copy of the header whose transparency is switched off, so that colours are the palette's, as Pillow's are.
+ */
 #include <string.h>
 
 #include "image/codec.h"
@@ -17,8 +18,9 @@ struct gif {
     int32_t frame_width, frame_height;
 };
 
-#define REFUSE(job_, row_, offset_, ...)                                                                                \
-    dio_fail((job_)->ctx, DIO_ERR_INPUT, row_, &(struct dio_place){.file = (job_)->name, .offset = DIO_AT(offset_)}, __VA_ARGS__)
+#define REFUSE(job_, row_, offset_, ...)                                                                               \
+    dio_fail((job_)->ctx, DIO_ERR_INPUT, row_, &(struct dio_place){.file = (job_)->name, .offset = DIO_AT(offset_)},   \
+             __VA_ARGS__)
 
 static bool probe(const char *name, const uint8_t *bytes, size_t size)
 {
@@ -133,7 +135,8 @@ static unsigned read_code(struct bits *bits, unsigned width)
 static dio_status too_few(struct dio_decode *job, const struct bits *bits, uint64_t got, uint64_t wanted)
 {
     if (bits->file_over) return dio_picture_truncated(job);
-    return REFUSE(job, "I3", bits->at, "data ends after %llu of %llu pixels", (unsigned long long)got, (unsigned long long)wanted);
+    return REFUSE(job, "I3", bits->at, "data ends after %llu of %llu pixels", (unsigned long long)got,
+                  (unsigned long long)wanted);
 }
 
 /* Counts the pixels that the codes make; every code must be in the table, every colour in the palette. */

@@ -38,7 +38,8 @@ static float mean_grey(const void *samples, size_t pixels, int32_t channels, enu
     return (float)(uint32_t)((double)sum / (double)pixels + 0.5);
 }
 
-void dio_jitter_apply(const struct dio_view *view, void *samples, size_t pixels, int32_t channels, enum dio_sample sample)
+void dio_jitter_apply(const struct dio_view *view, void *samples, size_t pixels, int32_t channels,
+                      enum dio_sample sample)
 {
     const float largest = sample == DIO_SAMPLE_U16 ? 65535.0f : 255.0f;
     for (int s = 0; s < DIO_JITTER_STEPS; s++) {
@@ -47,7 +48,8 @@ void dio_jitter_apply(const struct dio_view *view, void *samples, size_t pixels,
         if (factor == 1.0f || (step == DIO_JITTER_SATURATION && channels != 3)) continue;
         const float flat = step == DIO_JITTER_CONTRAST ? mean_grey(samples, pixels, channels, sample) : 0.0f;
         for (size_t i = 0; i < pixels; i++) {
-            const float degenerate = step == DIO_JITTER_SATURATION ? (float)grey_of(samples, i, channels, sample) : flat;
+            const float degenerate =
+                step == DIO_JITTER_SATURATION ? (float)grey_of(samples, i, channels, sample) : flat;
             for (size_t c = i * (size_t)channels; c < (i + 1) * (size_t)channels; c++) {
                 store(samples, c, sample, blend(degenerate, (float)load(samples, c, sample), factor, largest));
             }

@@ -166,7 +166,9 @@ static dio_status decode(struct dio_decode *job)
     if (!done && reader.errors.msg_code == JERR_OUT_OF_MEMORY) {
         return dio_fail(job->ctx, DIO_ERR_ENV, NULL, &place, "out of memory in libjpeg");
     }
-    if ((!done && reader.past_end) || (reader.starved && !job->options.allow_damaged)) return dio_picture_truncated(job);
+    if ((!done && reader.past_end) || (reader.starved && !job->options.allow_damaged)) {
+        return dio_picture_truncated(job);
+    }
     if (!done) return dio_fail(job->ctx, DIO_ERR_INPUT, "I12", &place, "JPEG: %s", reader.failure);
     if (reader.starved) {
         dio_picture_note_damage(job->picture, "truncated at byte %zu; the rest is grey", job->size);

@@ -34,8 +34,8 @@ struct walk {
     bool quantisation[4];
 };
 
-#define REFUSE(walk_, row_, offset_, ...)                                                                               \
-    dio_fail((walk_)->job->ctx, DIO_ERR_INPUT, row_,                                                                    \
+#define REFUSE(walk_, row_, offset_, ...)                                                                              \
+    dio_fail((walk_)->job->ctx, DIO_ERR_INPUT, row_,                                                                   \
              &(struct dio_place){.file = (walk_)->job->name, .offset = DIO_AT(offset_)}, __VA_ARGS__)
 
 static dio_status refuse_kind(struct walk *walk, unsigned marker, size_t at)
@@ -61,14 +61,16 @@ static dio_status read_frame(struct walk *walk, unsigned marker, const uint8_t *
     scan->width = (int32_t)dio_be16(body + 3);
     DIO_PASS(dio_picture_check_size(walk->job->ctx, walk->job->name, scan->width, scan->height, at + 1));
     if (scan->width > MAX_SIDE || scan->height > MAX_SIDE) {
-        return REFUSE(walk, "I5", at + 1, "%d x %d pixels, too large: the limit for JPEG is %d a side", (int)scan->width,
-                      (int)scan->height, (int)MAX_SIDE);
+        return REFUSE(walk, "I5", at + 1, "%d x %d pixels, too large: the limit for JPEG is %d a side",
+                      (int)scan->width, (int)scan->height, (int)MAX_SIDE);
     }
     const unsigned components = body[5];
     if (components != 1 && components != 3 && components != 4) {
         return REFUSE(walk, "I12", at + 5, "SOF: %u components (1, 3 or 4)", components);
     }
-    if (length != 6 + 3u * components) return REFUSE(walk, "I12", at, "SOF: %zu bytes for %u components", length, components);
+    if (length != 6 + 3u * components) {
+        return REFUSE(walk, "I12", at, "SOF: %zu bytes for %u components", length, components);
+    }
     for (unsigned i = 0; i < components; i++) {
         const uint8_t *p = body + 6 + 3u * i;
         const size_t here = at + 6 + 3u * i;
@@ -107,17 +109,23 @@ static dio_status read_huffman(struct walk *walk, const uint8_t *body, size_t le
     size_t used = 0;
     while (used < length) {
         const unsigned class = body[used] >> 4, index = body[used] & 15;
-        if (class > 1 || index > 3) return REFUSE(walk, "I12", at + used, "DHT: Huffman table %u of class %u", index, class);
+        if (class > 1 || index > 3) {
+            return REFUSE(walk, "I12", at + used, "DHT: Huffman table %u of class %u", index, class);
+        }
         if (length - used < 17) return REFUSE(walk, "I12", at + used, "DHT: Huffman table cut short");
         unsigned total = 0, free_codes = 1;
         for (unsigned i = 1; i <= 16; i++) {
             const unsigned count = body[used + i];
             free_codes *= 2;
-            if (count > free_codes) return REFUSE(walk, "I12", at + used + i, "DHT: more Huffman codes of %u bits than there can be", i);
+            if (count > free_codes) {
+                return REFUSE(walk, "I12", at + used + i, "DHT: more Huffman codes of %u bits than there can be", i);
+            }
             free_codes -= count;
             total += count;
         }
-        if (total > 256 || length - used - 17 < total) return REFUSE(walk, "I12", at + used, "DHT: %u Huffman symbols", total);
+        if (total > 256 || length - used - 17 < total) {
+            return REFUSE(walk, "I12", at + used, "DHT: %u Huffman symbols", total);
+        }
         used += 17 + total;
     }
     return DIO_OK;
@@ -128,7 +136,9 @@ static dio_status read_scan_header(struct walk *walk, const uint8_t *body, size_
     struct dio_jpeg_scan *scan = walk->scan;
     if (!scan->components) return REFUSE(walk, "I12", at, "scan (SOS) before the frame header (SOF)");
     const unsigned count = length ? body[0] : 0;
-    if (count < 1 || count > 4 || length != 4 + 2u * count) return REFUSE(walk, "I12", at, "SOS: %u components in %zu bytes", count, length);
+    if (count < 1 || count > 4 || length != 4 + 2u * count) {
+        return REFUSE(walk, "I12", at, "SOS: %u components in %zu bytes", count, length);
+    }
     for (unsigned i = 0; i < count; i++) {
         const uint8_t *p = body + 1 + 2u * i;
         const size_t here = at + 1 + 2u * i;
@@ -137,14 +147,17 @@ static dio_status read_scan_header(struct walk *walk, const uint8_t *body, size_
             if (scan->component[k].id == p[0]) component = &scan->component[k];
         }
         if (!component) return REFUSE(walk, "I12", here, "SOS: component %d is not in the frame header", p[0]);
-        if (p[1] >> 4 > 3 || (p[1] & 15) > 3) return REFUSE(walk, "I12", here + 1, "SOS: Huffman tables %d and %d", p[1] >> 4, p[1] & 15);
+        if (p[1] >> 4 > 3 || (p[1] & 15) > 3) {
+            return REFUSE(walk, "I12", here + 1, "SOS: Huffman tables %d and %d", p[1] >> 4, p[1] & 15);
+        }
         if (!walk->quantisation[component->table]) {
             return REFUSE(walk, "I12", here, "quantisation table %d is missing (DQT)", component->table);
         }
     }
     if (++scan->scans > walk->job->ctx->limits.max_scans) {
         struct dio_place place = {.file = walk->job->name, .hint = "give a larger --max-scans to read it"};
-        return dio_fail(walk->job->ctx, DIO_ERR_INPUT, "I14", &place, "more than %u scans", (unsigned)walk->job->ctx->limits.max_scans);
+        return dio_fail(walk->job->ctx, DIO_ERR_INPUT, "I14", &place, "more than %u scans",
+                        (unsigned)walk->job->ctx->limits.max_scans);
     }
     return DIO_OK;
 }
@@ -162,7 +175,8 @@ static void read_application(struct walk *walk, unsigned marker, const uint8_t *
     }
 }
 
-/* Offset of the first marker at or after `at` that is neither a stuffed zero nor a restart; the size when there is none. */
+/* Offset of the first marker at or after `at` that is neither a stuffed zero nor a restart; the size when there is
+ * none. */
 static size_t end_of_entropy(const uint8_t *bytes, size_t size, size_t at)
 {
     while (at < size) {
@@ -209,8 +223,10 @@ static bool enough_data(const struct dio_jpeg_scan *scan)
     }
     uint64_t blocks = 0;
     for (int32_t i = 0; i < scan->components; i++) {
-        const uint64_t w = ((uint64_t)scan->width * scan->component[i].across + (uint64_t)across * 8 - 1) / ((uint64_t)across * 8);
-        const uint64_t h = ((uint64_t)scan->height * scan->component[i].down + (uint64_t)down * 8 - 1) / ((uint64_t)down * 8);
+        const uint64_t w =
+            ((uint64_t)scan->width * scan->component[i].across + (uint64_t)across * 8 - 1) / ((uint64_t)across * 8);
+        const uint64_t h =
+            ((uint64_t)scan->height * scan->component[i].down + (uint64_t)down * 8 - 1) / ((uint64_t)down * 8);
         blocks += w * h;
     }
     return scan->entropy_bytes * 8 >= blocks * (scan->progressive ? 1 : 2);
@@ -236,10 +252,11 @@ dio_status dio_jpeg_scan(const struct dio_decode *job, struct dio_jpeg_scan *sca
             scan->has_end = true;
             break;
         }
-        if (job->size - at < 2) return dio_picture_truncated(job);
+        const bool cut = job->size - at < 2 || dio_be16(bytes + at) > job->size - at;
+        if (cut && scan->scans && job->options.allow_damaged) break;
+        if (cut) return dio_picture_truncated(job);
         const size_t length = dio_be16(bytes + at);
         if (length < 2) return REFUSE(&walk, "I12", at, "segment length %zu (marker 0x%02x)", length, marker);
-        if (length > job->size - at) return dio_picture_truncated(job);
         DIO_PASS(read_segment(&walk, marker, bytes + at + 2, length - 2, at + 2));
         at += length;
         if (marker == SOS) {

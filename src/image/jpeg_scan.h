@@ -1,4 +1,5 @@
-/* A walk over a JPEG's markers before the library sees the file: what libjpeg would say vaguely, or late, or not at all. */
+/* A walk over a JPEG's markers before the library sees the file: what libjpeg would say vaguely, or late, or not at
+ * all. */
 #ifndef DIO_IMAGE_JPEG_SCAN_H
 #define DIO_IMAGE_JPEG_SCAN_H
 

@@ -68,7 +68,9 @@ static void turn(const uint8_t *in, const struct dio_turn *map, size_t pixel, ui
         if (pixel == 3) { /* nearly always; a constant size is what makes the copy cheap */
             for (int32_t x = 0; x < map->width; x++, out += 3) memcpy(out, in + (row + x * map->column) * 3, 3);
         } else {
-            for (int32_t x = 0; x < map->width; x++, out += bytes) memcpy(out, in + (row + x * map->column) * bytes, pixel);
+            for (int32_t x = 0; x < map->width; x++, out += bytes) {
+                memcpy(out, in + (row + x * map->column) * bytes, pixel);
+            }
         }
     }
 }

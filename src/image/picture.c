@@ -31,10 +31,10 @@ const char *dio_picture_probe(const char *name, const void *bytes, size_t size)
 
 bool dio_picture_has_extension(const char *name)
 {
-    static const char *const extensions[] = {"jpg",  "jpeg", "jpe",  "jfif", "png", "apng", "bmp",  "dib",  "gif", "tga",
-                                             "icb",  "vda",  "vst",  "pnm",  "ppm", "pgm",  "pbm",  "tif",  "tiff", "webp",
-                                             "heic", "heif", "avif", "jxl",  "jp2", "j2k",  "dcm",  "svg",  "ico", "psd",
-                                             "exr",  "hdr",  "pfm",  "pam",  "qoi"};
+    static const char *const extensions[] = {"jpg",  "jpeg", "jpe",  "jfif", "png",  "apng", "bmp", "dib", "gif",
+                                             "tga",  "icb",  "vda",  "vst",  "pnm",  "ppm",  "pgm", "pbm", "tif",
+                                             "tiff", "webp", "heic", "heif", "avif", "jxl",  "jp2", "j2k", "dcm",
+                                             "svg",  "ico",  "psd",  "exr",  "hdr",  "pfm",  "pam", "qoi"};
     const char *dot = strrchr(name, '.');
     if (!dot || strchr(dot, '/')) return false;
     for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++) {
@@ -52,8 +52,8 @@ dio_status dio_picture_check_size(struct dio_ctx *ctx, const char *name, int64_t
     bool fits = dio_mul_u64((uint64_t)width, (uint64_t)height, &pixels) && pixels <= ctx->limits.max_pixels;
     if (!fits) {
         place.hint = "give a larger --max-pixels to read it";
-        return dio_fail(ctx, DIO_ERR_INPUT, "I5", &place, "%lld x %lld pixels, above --max-pixels %llu", (long long)width,
-                        (long long)height, (unsigned long long)ctx->limits.max_pixels);
+        return dio_fail(ctx, DIO_ERR_INPUT, "I5", &place, "%lld x %lld pixels, above --max-pixels %llu",
+                        (long long)width, (long long)height, (unsigned long long)ctx->limits.max_pixels);
     }
     if (width > DIO_MAX_PICTURE_SIDE || height > DIO_MAX_PICTURE_SIDE) {
         return dio_fail(ctx, DIO_ERR_INPUT, "I5", &place, "%lld x %lld pixels, above the limit of %d a side",
@@ -101,11 +101,12 @@ dio_status dio_picture_reserve(struct dio_ctx *ctx, const char *name, int64_t wi
     picture->width = picture->height = picture->channels = 0;
     DIO_PASS(dio_picture_check_size(ctx, name, width, height, 0));
     if (channels < 1 || channels > DIO_PICTURE_MAX_CHANNELS) {
-        return dio_fail(ctx, DIO_ERR_INPUT, "I8", &(struct dio_place){.file = name}, "%d channels (1 to %d)", (int)channels,
-                        DIO_PICTURE_MAX_CHANNELS);
+        return dio_fail(ctx, DIO_ERR_INPUT, "I8", &(struct dio_place){.file = name}, "%d channels (1 to %d)",
+                        (int)channels, DIO_PICTURE_MAX_CHANNELS);
     }
     size_t bytes = 0;
-    if (!dio_mul_size((size_t)width * (size_t)height, (size_t)channels * (sample == DIO_SAMPLE_U16 ? 2u : 1u), &bytes)) {
+    if (!dio_mul_size((size_t)width * (size_t)height, (size_t)channels * (sample == DIO_SAMPLE_U16 ? 2u : 1u),
+                      &bytes)) {
         return dio_picture_check_size(ctx, name, INT64_MAX, INT64_MAX, 0);
     }
     DIO_PASS(ensure(ctx, &picture->data, &picture->capacity, bytes));

@@ -21,7 +21,7 @@ enum dio_sample { DIO_SAMPLE_U8, DIO_SAMPLE_U16 };
 struct dio_picture {
     int32_t width, height, channels; /* after the orientation was applied */
     enum dio_sample sample;
-    void *data;                      /* height x width x channels, interleaved, rows without gaps; uint16_t in native order */
+    void *data; /* height x width x channels, interleaved, rows without gaps; uint16_t in native order */
 
     const char *codec;               /* "jpeg", "png", ...: static text */
     int32_t orientation;             /* as stored, 1..8; 1 where there is none or it makes no sense */
@@ -37,7 +37,8 @@ struct dio_picture {
 
 struct dio_decode_options {
     bool ignore_exif;   /* --exif ignore: leave the stored orientation, as torchvision's and timm's loaders do */
-    bool allow_damaged; /* --allow-damaged: JPEG, PNG and PNM that end early are filled up with grey (128), with a warning */
+    bool allow_damaged; /* --allow-damaged: JPEG, PNG and PNM that end early are filled up with grey (128), with a
+                           warning */
     bool quiet;         /* no warning message about damage; picture->damage holds the text */
 };
 

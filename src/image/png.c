@@ -112,7 +112,9 @@ static bool run_library(struct reader *reader)
     set_transforms(reader);
     const int passes = png_set_interlace_handling(reader->png);
     png_read_update_info(reader->png, reader->info);
-    if (png_get_rowbytes(reader->png, reader->info) != reader->row_bytes) png_error(reader->png, "rows of another length");
+    if (png_get_rowbytes(reader->png, reader->info) != reader->row_bytes) {
+        png_error(reader->png, "rows of another length");
+    }
     for (int pass = 0; pass < passes; pass++) {
         for (reader->rows_done = 0; reader->rows_done < reader->scan->height; reader->rows_done++) {
             png_read_row(reader->png, reader->rows + (size_t)reader->rows_done * reader->stride, NULL);
@@ -173,25 +175,30 @@ static dio_status decode(struct dio_decode *job)
                                  deep ? DIO_SAMPLE_U16 : DIO_SAMPLE_U8, picture));
     struct reader reader = {.job = job, .scan = &scan};
     reader.stretches[0] = (struct stretch){0, 8 + 12 + 13};
-    reader.stretches[1] = palette ? (struct stretch){scan.palette_at, scan.palette_at + 12 + 3 * scan.palette_colours} : (struct stretch){0, 0};
+    reader.stretches[1] = palette ? (struct stretch){scan.palette_at, scan.palette_at + 12 + 3 * scan.palette_colours}
+                                  : (struct stretch){0, 0};
     reader.stretches[2] = (struct stretch){scan.data_at, scan.data_end};
     const size_t pixels = (size_t)scan.width * (size_t)scan.height;
-    reader.row_bytes = reader.stride = palette ? (size_t)scan.width : (size_t)scan.width * (size_t)channels * (deep ? 2u : 1u);
+    reader.row_bytes = reader.stride =
+        palette ? (size_t)scan.width : (size_t)scan.width * (size_t)channels * (deep ? 2u : 1u);
     reader.rows = (uint8_t *)picture->data + (palette ? 2 * pixels : 0);
     if (job->options.allow_damaged) memset(picture->data, 128, dio_picture_bytes(picture));
 
-    reader.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &reader, on_error, on_warning, &reader, allocate, release);
+    reader.png =
+        png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &reader, on_error, on_warning, &reader, allocate, release);
     if (reader.png) reader.info = png_create_info_struct(reader.png);
     if (!reader.png || !reader.info) {
         png_destroy_read_struct(&reader.png, &reader.info, NULL);
-        return reader.out_of_memory ? DIO_ERR_ENV : dio_fail(job->ctx, DIO_ERR_INTERNAL, NULL, NULL, "libpng does not start");
+        return reader.out_of_memory ? DIO_ERR_ENV
+                                    : dio_fail(job->ctx, DIO_ERR_INTERNAL, NULL, NULL, "libpng does not start");
     }
     const bool done = run_library(&reader);
     png_destroy_read_struct(&reader.png, &reader.info, NULL);
     if (!done) {
         if (!job->options.allow_damaged || reader.out_of_memory) return explain(&reader);
         fill_rest(&reader);
-        dio_picture_note_damage(picture, "damaged or truncated at row %d of %d; the rest is grey", (int)reader.rows_done + 1, (int)scan.height);
+        dio_picture_note_damage(picture, "damaged or truncated at row %d of %d; the rest is grey",
+                                (int)reader.rows_done + 1, (int)scan.height);
     }
     if (palette) DIO_PASS(apply_palette(&reader));
     picture->orientation = scan.exif ? scan.exif : scan.xmp ? scan.xmp : 1;

@@ -29,8 +29,8 @@ struct walk {
     bool header, data, data_over;
 };
 
-#define REFUSE(walk_, row_, part_, offset_, ...)                                                                        \
-    dio_fail((walk_)->job->ctx, DIO_ERR_INPUT, row_,                                                                    \
+#define REFUSE(walk_, row_, part_, offset_, ...)                                                                       \
+    dio_fail((walk_)->job->ctx, DIO_ERR_INPUT, row_,                                                                   \
              &(struct dio_place){.file = (walk_)->job->name, .part = part_, .offset = DIO_AT(offset_)}, __VA_ARGS__)
 
 static bool checksum_right(const struct chunk *chunk)
@@ -63,7 +63,9 @@ static dio_status read_header(struct walk *walk, const struct chunk *chunk)
     DIO_PASS(dio_picture_check_size(walk->job->ctx, walk->job->name, dio_be32(body), dio_be32(body + 4), at));
     scan->width = (int32_t)dio_be32(body);
     scan->height = (int32_t)dio_be32(body + 4);
-    if (scan->colour > 6 || scan->colour == 1 || scan->colour == 5) return REFUSE(walk, "I8", "IHDR", at + 9, "colour type %u", scan->colour);
+    if (scan->colour > 6 || scan->colour == 1 || scan->colour == 5) {
+        return REFUSE(walk, "I8", "IHDR", at + 9, "colour type %u", scan->colour);
+    }
     if (!depth_fits(scan->depth, scan->colour)) {
         return REFUSE(walk, "I8", "IHDR", at + 8, "bit depth %u with colour type %u", scan->depth, scan->colour);
     }
@@ -107,7 +109,9 @@ static int32_t orientation_of_text(const struct chunk *chunk)
 {
     static const char keyword[] = "XML:com.adobe.xmp";
     const size_t start = sizeof keyword + 2;
-    if (chunk->length < start || memcmp(chunk->body, keyword, sizeof keyword) != 0 || chunk->body[sizeof keyword]) return 0;
+    if (chunk->length < start || memcmp(chunk->body, keyword, sizeof keyword) != 0 || chunk->body[sizeof keyword]) {
+        return 0;
+    }
     return dio_xmp_orientation(chunk->body + start, chunk->length - start);
 }
 
@@ -131,7 +135,9 @@ static dio_status read_chunk(struct walk *walk, const struct chunk *chunk)
 {
     const bool critical = !(chunk->type & 0x20000000u), transparency = chunk->type == TYPE('t', 'R', 'N', 'S');
     const bool end = chunk->type == TYPE('I', 'E', 'N', 'D');
-    if (!walk->header && chunk->type != TYPE('I', 'H', 'D', 'R')) return REFUSE(walk, "I8", NULL, chunk->at, "IHDR missing");
+    if (!walk->header && chunk->type != TYPE('I', 'H', 'D', 'R')) {
+        return REFUSE(walk, "I8", NULL, chunk->at, "IHDR missing");
+    }
     if (chunk->type != TYPE('I', 'D', 'A', 'T') && walk->data) walk->data_over = true;
     if (((critical && !end) || transparency) && !checksum_right(chunk)) {
         return REFUSE(walk, "I7", chunk->name, chunk->at, "checksum (CRC) differs");
@@ -163,7 +169,10 @@ static dio_status walk_chunks(struct walk *walk)
     const struct dio_decode *job = walk->job;
     size_t at = SIGNATURE;
     while (job->size - at >= 8) {
-        struct chunk chunk = {.type = dio_be32(job->bytes + at + 4), .at = at, .length = dio_be32(job->bytes + at), .body = job->bytes + at + 8};
+        struct chunk chunk = {.type = dio_be32(job->bytes + at + 4),
+                              .at = at,
+                              .length = dio_be32(job->bytes + at),
+                              .body = job->bytes + at + 8};
         memcpy(chunk.name, job->bytes + at + 4, 4);
         for (int i = 0; i < 4; i++) {
             if (isalpha((unsigned char)chunk.name[i])) continue;
@@ -195,7 +204,8 @@ dio_status dio_png_scan(const struct dio_decode *job, struct dio_png_scan *scan)
     struct walk walk = {.job = job, .scan = scan};
     DIO_PASS(walk_chunks(&walk));
     if (!data_can_suffice(scan) && !job->options.allow_damaged) {
-        return REFUSE(&walk, "I3", "IDAT", scan->data_at, "too little data for %d x %d pixels", (int)scan->width, (int)scan->height);
+        return REFUSE(&walk, "I3", "IDAT", scan->data_at, "too little data for %d x %d pixels", (int)scan->width,
+                      (int)scan->height);
     }
     return DIO_OK;
 }

@@ -4,7 +4,13 @@
 
 #include "image/codec.h"
 
-enum dio_png_colour { DIO_PNG_GREY = 0, DIO_PNG_RGB = 2, DIO_PNG_PALETTE = 3, DIO_PNG_GREY_ALPHA = 4, DIO_PNG_RGBA = 6 };
+enum dio_png_colour {
+    DIO_PNG_GREY = 0,
+    DIO_PNG_RGB = 2,
+    DIO_PNG_PALETTE = 3,
+    DIO_PNG_GREY_ALPHA = 4,
+    DIO_PNG_RGBA = 6
+};
 
 struct dio_png_scan {
     int32_t width, height;

@@ -54,15 +54,18 @@ static void *grow(struct dio_ctx *ctx, void **block, size_t *capacity, size_t si
 
 /* ---- Channels ---- */
 
-static dio_status check_channels(struct dio_ctx *ctx, const struct dio_image_recipe *recipe, const char *name, const struct dio_picture *picture)
+static dio_status check_channels(struct dio_ctx *ctx, const struct dio_image_recipe *recipe, const char *name,
+                                 const struct dio_picture *picture)
 {
     const int32_t have = picture->channels, want = recipe->channels;
     if (have == want || (have == 1 && want == 3) || (have == 3 && want == 1)) return DIO_OK;
-    return dio_fail(ctx, DIO_ERR_INPUT, "I22", &(struct dio_place){.file = name}, "%d channels, the model reads %d", (int)have, (int)want);
+    return dio_fail(ctx, DIO_ERR_INPUT, "I22", &(struct dio_place){.file = name}, "%d channels, the model reads %d",
+                    (int)have, (int)want);
 }
 
 /* A colour picture as grey, before anything else is done with it. */
-static dio_status make_grey(struct dio_ctx *ctx, struct dio_prepare_scratch *scratch, const struct dio_picture *picture, struct dio_picture *grey)
+static dio_status make_grey(struct dio_ctx *ctx, struct dio_prepare_scratch *scratch, const struct dio_picture *picture,
+                            struct dio_picture *grey)
 {
     const size_t pixels = (size_t)picture->width * (size_t)picture->height;
     const bool deep = picture->sample == DIO_SAMPLE_U16;
@@ -89,13 +92,15 @@ struct layout {
     int32_t x, y; /* place of the canvas in the resized picture; negative: filled up */
 };
 
-/* torchvision's centre: half of what is left over, round half to even; what is missing is shared, less of it in front. */
+/* torchvision's centre: half of what is left over, round half to even; what is missing is shared, less of it in front.
+ */
 static int32_t centre(int32_t size, int32_t crop)
 {
     return size >= crop ? (int32_t)rint((size - crop) / 2.0) : -((crop - size) / 2);
 }
 
-static struct layout make_layout(const struct dio_image_recipe *recipe, const struct dio_view *view, const struct dio_picture *picture)
+static struct layout make_layout(const struct dio_image_recipe *recipe, const struct dio_view *view,
+                                 const struct dio_picture *picture)
 {
     struct layout layout = {.source = dio_pixels_of(picture, 0, 0, picture->width, picture->height)};
     if (view && view->crop == DIO_CROP_RANDOM) {
@@ -115,7 +120,8 @@ static struct layout make_layout(const struct dio_image_recipe *recipe, const st
     return layout;
 }
 
-static void fill_canvas(const struct dio_prepare *prepare, const struct dio_picture *picture, bool mean_colour, void *canvas)
+static void fill_canvas(const struct dio_prepare *prepare, const struct dio_picture *picture, bool mean_colour,
+                        void *canvas)
 {
     const size_t samples = (size_t)prepare->recipe.width * (size_t)prepare->recipe.height * (size_t)picture->channels;
     const bool deep = picture->sample == DIO_SAMPLE_U16;
@@ -148,16 +154,18 @@ static dio_status draw_canvas(struct dio_ctx *ctx, const struct dio_prepare *pre
         if (region.width <= 0 || region.height <= 0) return DIO_OK; /* a shift that leaves the picture */
     }
     uint8_t *out = canvas + (size_t)(region.y - layout.y) * stride + (size_t)(region.x - layout.x) * pixel;
-    DIO_PASS(dio_resize(ctx, &layout.source, layout.resized_width, layout.resized_height, recipe->interpolation, recipe->pillow, &region,
-                        out, stride, &scratch->resize));
+    DIO_PASS(dio_resize(ctx, &layout.source, layout.resized_width, layout.resized_height, recipe->interpolation,
+                        recipe->pillow, &region, out, stride, &scratch->resize));
     if (view && view->jitter) {
-        dio_jitter_apply(view, canvas, (size_t)recipe->width * (size_t)recipe->height, picture->channels, picture->sample);
+        dio_jitter_apply(view, canvas, (size_t)recipe->width * (size_t)recipe->height, picture->channels,
+                         picture->sample);
     }
     return DIO_OK;
 }
 
-static dio_status make_canvas(struct dio_ctx *ctx, const struct dio_prepare *prepare, const struct dio_view *view, const char *name,
-                              const struct dio_picture *picture, struct dio_prepare_scratch *scratch, int32_t *channels)
+static dio_status make_canvas(struct dio_ctx *ctx, const struct dio_prepare *prepare, const struct dio_view *view,
+                              const char *name, const struct dio_picture *picture, struct dio_prepare_scratch *scratch,
+                              int32_t *channels)
 {
     DIO_PASS(check_channels(ctx, &prepare->recipe, name, picture));
     struct dio_picture grey;
@@ -176,7 +184,8 @@ static struct dio_turn turn_for(const struct dio_image_recipe *recipe, const str
     return dio_turn_of(view ? view->orientation : 1, recipe->width, recipe->height);
 }
 
-static void write_u8(const struct dio_prepare *prepare, const struct dio_turn *turn, const uint8_t *canvas, int32_t stored, float *out)
+static void write_u8(const struct dio_prepare *prepare, const struct dio_turn *turn, const uint8_t *canvas,
+                     int32_t stored, float *out)
 {
     const int32_t channels = prepare->recipe.channels;
     const ptrdiff_t pixel = stored;
@@ -199,20 +208,24 @@ static void write_u8(const struct dio_prepare *prepare, const struct dio_turn *t
     }
 }
 
-static void write_u16(const struct dio_prepare *prepare, const struct dio_turn *turn, const uint16_t *canvas, int32_t stored, float *out)
+static void write_u16(const struct dio_prepare *prepare, const struct dio_turn *turn, const uint16_t *canvas,
+                      int32_t stored, float *out)
 {
     const int32_t channels = prepare->recipe.channels;
     for (int32_t y = 0; y < turn->height; y++) {
         const uint16_t *row = canvas + (turn->start + y * turn->row) * stored;
         for (int32_t x = 0; x < turn->width; x++) {
             const uint16_t *p = row + x * turn->column * stored;
-            for (int32_t c = 0; c < channels; c++) *out++ = normalise(&prepare->recipe, c, p[stored == 1 ? 0 : c], 65535);
+            for (int32_t c = 0; c < channels; c++) {
+                *out++ = normalise(&prepare->recipe, c, p[stored == 1 ? 0 : c], 65535);
+            }
         }
     }
 }
 
-dio_status dio_prepare_run(struct dio_ctx *ctx, const struct dio_prepare *prepare, const struct dio_view *view, const char *name,
-                           const struct dio_picture *picture, struct dio_prepare_scratch *scratch, float *out)
+dio_status dio_prepare_run(struct dio_ctx *ctx, const struct dio_prepare *prepare, const struct dio_view *view,
+                           const char *name, const struct dio_picture *picture, struct dio_prepare_scratch *scratch,
+                           float *out)
 {
     int32_t stored = 0;
     DIO_PASS(make_canvas(ctx, prepare, view, name, picture, scratch, &stored));
@@ -222,8 +235,9 @@ dio_status dio_prepare_run(struct dio_ctx *ctx, const struct dio_prepare *prepar
     return DIO_OK;
 }
 
-dio_status dio_prepare_pixels(struct dio_ctx *ctx, const struct dio_prepare *prepare, const struct dio_view *view, const char *name,
-                              const struct dio_picture *picture, struct dio_prepare_scratch *scratch, uint8_t *out)
+dio_status dio_prepare_pixels(struct dio_ctx *ctx, const struct dio_prepare *prepare, const struct dio_view *view,
+                              const char *name, const struct dio_picture *picture, struct dio_prepare_scratch *scratch,
+                              uint8_t *out)
 {
     int32_t stored = 0;
     DIO_PASS(make_canvas(ctx, prepare, view, name, picture, scratch, &stored));
@@ -234,7 +248,8 @@ dio_status dio_prepare_pixels(struct dio_ctx *ctx, const struct dio_prepare *pre
             const ptrdiff_t at = (turn.start + y * turn.row + x * turn.column) * stored;
             for (int32_t c = 0; c < channels; c++) {
                 const ptrdiff_t i = at + (stored == 1 ? 0 : c);
-                *out++ = picture->sample == DIO_SAMPLE_U16 ? (uint8_t)(((const uint16_t *)scratch->canvas)[i] >> 8) : ((const uint8_t *)scratch->canvas)[i];
+                *out++ = picture->sample == DIO_SAMPLE_U16 ? (uint8_t)(((const uint16_t *)scratch->canvas)[i] >> 8)
+                                                           : ((const uint8_t *)scratch->canvas)[i];
             }
         }
     }

@@ -1,4 +1,5 @@
-/* From a picture to the numbers a model reads: resize, crop or pad, turn, normalise; straight into a slot of a batch. */
+/* From a picture to the numbers a model reads: resize, crop or pad, turn, normalise; straight into a slot of a batch.
+ */
 #ifndef DIO_IMAGE_PREPARE_H
 #define DIO_IMAGE_PREPARE_H
 

@@ -25,7 +25,10 @@ static bool find_name(const char *const *names, const char *name, int *index)
 
 const char *dio_fit_name(enum dio_fit fit) { return dio_fit_names[fit]; }
 
-const char *dio_interpolation_name(enum dio_interpolation interpolation) { return dio_interpolation_names[interpolation]; }
+const char *dio_interpolation_name(enum dio_interpolation interpolation)
+{
+    return dio_interpolation_names[interpolation];
+}
 
 bool dio_fit_from_name(const char *name, enum dio_fit *fit)
 {
@@ -85,8 +88,8 @@ static int32_t to_side(double value)
     return value < 1 << 30 ? (int32_t)value : 1 << 30;
 }
 
-void dio_image_recipe_resized(const struct dio_image_recipe *recipe, int32_t width, int32_t height, int32_t *resized_width,
-                              int32_t *resized_height)
+void dio_image_recipe_resized(const struct dio_image_recipe *recipe, int32_t width, int32_t height,
+                              int32_t *resized_width, int32_t *resized_height)
 {
     const int32_t target_width = recipe->resize_width, target_height = recipe->resize_height;
     *resized_width = width;
@@ -107,22 +110,30 @@ void dio_image_recipe_resized(const struct dio_image_recipe *recipe, int32_t wid
     }
 }
 
-dio_status dio_image_recipe_check(struct dio_ctx *ctx, const struct dio_place *place, const struct dio_image_recipe *recipe)
+dio_status dio_image_recipe_check(struct dio_ctx *ctx, const struct dio_place *place,
+                                  const struct dio_image_recipe *recipe)
 {
     const int32_t w = recipe->width, h = recipe->height, rw = recipe->resize_width, rh = recipe->resize_height;
-    if (w < 1 || w > DIO_MAX_PICTURE_SIDE || h < 1 || h > DIO_MAX_PICTURE_SIDE || (uint64_t)w * (uint64_t)h > ctx->limits.max_pixels) {
-        return dio_fail(ctx, DIO_ERR_INPUT, NULL, place, "input of %d x %d pixels (1 to %d a side)", (int)w, (int)h, DIO_MAX_PICTURE_SIDE);
+    if (w < 1 || w > DIO_MAX_PICTURE_SIDE || h < 1 || h > DIO_MAX_PICTURE_SIDE ||
+        (uint64_t)w * (uint64_t)h > ctx->limits.max_pixels) {
+        return dio_fail(ctx, DIO_ERR_INPUT, NULL, place, "input of %d x %d pixels (1 to %d a side)", (int)w, (int)h,
+                        DIO_MAX_PICTURE_SIDE);
     }
     if (recipe->channels < 1 || recipe->channels > DIO_PICTURE_MAX_CHANNELS) {
-        return dio_fail(ctx, DIO_ERR_INPUT, NULL, place, "input of %d channels (1 to %d)", (int)recipe->channels, DIO_PICTURE_MAX_CHANNELS);
+        return dio_fail(ctx, DIO_ERR_INPUT, NULL, place, "input of %d channels (1 to %d)", (int)recipe->channels,
+                        DIO_PICTURE_MAX_CHANNELS);
     }
     if (rw < 0 || rw > DIO_MAX_PICTURE_SIDE || rh < 0 || rh > DIO_MAX_PICTURE_SIDE || (rw == 0) != (rh == 0)) {
-        return dio_fail(ctx, DIO_ERR_INPUT, NULL, place, "resize to %d x %d pixels (1 to %d a side, or 0 for none)", (int)rw, (int)rh, DIO_MAX_PICTURE_SIDE);
+        return dio_fail(ctx, DIO_ERR_INPUT, NULL, place, "resize to %d x %d pixels (1 to %d a side, or 0 for none)",
+                        (int)rw, (int)rh, DIO_MAX_PICTURE_SIDE);
     }
     for (int32_t c = 0; c < recipe->channels; c++) {
-        if (!isfinite((float)recipe->mean[c])) return dio_fail(ctx, DIO_ERR_INPUT, NULL, place, "mean of channel %d is not finite", (int)c);
+        if (!isfinite((float)recipe->mean[c])) {
+            return dio_fail(ctx, DIO_ERR_INPUT, NULL, place, "mean of channel %d is not finite", (int)c);
+        }
         if (!isfinite((float)recipe->std[c]) || !((float)recipe->std[c] > 0)) {
-            return dio_fail(ctx, DIO_ERR_INPUT, NULL, place, "std of channel %d is %g, not above 0", (int)c, recipe->std[c]);
+            return dio_fail(ctx, DIO_ERR_INPUT, NULL, place, "std of channel %d is %g, not above 0", (int)c,
+                            recipe->std[c]);
         }
     }
     return DIO_OK;
@@ -165,7 +176,9 @@ static dio_status read_sizes(struct dio_tree *tree, const char *key, size_t coun
     double numbers[3];
     DIO_PASS(dio_tree_numbers(tree, tree->root, key, count, 0, DIO_MAX_PICTURE_SIDE, numbers, NULL));
     for (size_t i = 0; i < count; i++) {
-        if (numbers[i] != floor(numbers[i])) return dio_tree_fail(tree, dio_node_get(tree->root, key), "%s: not a whole number", key);
+        if (numbers[i] != floor(numbers[i])) {
+            return dio_tree_fail(tree, dio_node_get(tree->root, key), "%s: not a whole number", key);
+        }
         *out[i] = (int32_t)numbers[i];
     }
     return DIO_OK;
@@ -182,7 +195,8 @@ static dio_status read_choice(struct dio_tree *tree, const char *key, const char
 
 static dio_status read_tree(struct dio_ctx *ctx, struct dio_tree *tree, struct dio_image_recipe *recipe)
 {
-    static const char *const keys[] = {"version", "input", "resize", "fit", "interpolation", "pillow", "scaling", "exif", "mean", "std"};
+    static const char *const keys[] = {"version", "input",   "resize", "fit",  "interpolation",
+                                       "pillow",  "scaling", "exif",   "mean", "std"};
     if (tree->root->type != DIO_NODE_MAP) return dio_tree_fail(tree, tree->root, "the image recipe is not an object");
     int64_t version = 0, pillow = 0;
     DIO_PASS(dio_tree_whole(tree, tree->root, "version", 1, DIO_IMAGE_RECIPE_VERSION, &version, NULL));
@@ -204,16 +218,18 @@ static dio_status read_tree(struct dio_ctx *ctx, struct dio_tree *tree, struct d
     recipe->scaling = (enum dio_scaling)scaling;
     recipe->ignore_exif = exif == 1;
     if (recipe->channels < 1 || recipe->channels > DIO_PICTURE_MAX_CHANNELS) {
-        return dio_tree_fail(tree, dio_node_get(tree->root, "input"), "%d channels (1 to %d)", (int)recipe->channels, DIO_PICTURE_MAX_CHANNELS);
+        return dio_tree_fail(tree, dio_node_get(tree->root, "input"), "%d channels (1 to %d)", (int)recipe->channels,
+                             DIO_PICTURE_MAX_CHANNELS);
     }
-    DIO_PASS(dio_tree_numbers(tree, tree->root, "mean", (size_t)recipe->channels, -FLT_MAX, FLT_MAX, recipe->mean, NULL));
+    DIO_PASS(
+        dio_tree_numbers(tree, tree->root, "mean", (size_t)recipe->channels, -FLT_MAX, FLT_MAX, recipe->mean, NULL));
     DIO_PASS(dio_tree_numbers(tree, tree->root, "std", (size_t)recipe->channels, 0, FLT_MAX, recipe->std, NULL));
     struct dio_place place = {.file = tree->file, .part = tree->part};
     return dio_image_recipe_check(ctx, &place, recipe);
 }
 
-dio_status dio_image_recipe_parse(struct dio_ctx *ctx, const char *file, const char *part, const char *text, size_t length,
-                                  struct dio_image_recipe *recipe)
+dio_status dio_image_recipe_parse(struct dio_ctx *ctx, const char *file, const char *part, const char *text,
+                                  size_t length, struct dio_image_recipe *recipe)
 {
     struct dio_tree tree;
     *recipe = (struct dio_image_recipe){0};
@@ -253,7 +269,8 @@ void dio_image_recipe_describe(struct dio_str *out, const struct dio_image_recip
         if (recipe->fit == DIO_FIT_SQUASH) dio_str_addf(out, "squashed to %d x %d", rw, rh);
         else if (rw == rh) dio_str_addf(out, "%s side to %d", recipe->fit == DIO_FIT_PAD ? "long" : "short", rw);
         else dio_str_addf(out, "%s %d x %d", recipe->fit == DIO_FIT_PAD ? "into" : "over", rw, rh);
-        dio_str_addf(out, " (%s, Pillow %s)", dio_interpolation_name(recipe->interpolation), recipe->pillow == DIO_PILLOW_12 ? "12" : "13");
+        dio_str_addf(out, " (%s, Pillow %s)", dio_interpolation_name(recipe->interpolation),
+                     recipe->pillow == DIO_PILLOW_12 ? "12" : "13");
     }
     dio_str_addf(out, ", %s %d x %d", recipe->fit == DIO_FIT_PAD ? "padded with the mean colour to" : "centre", w, h);
     if (recipe->ignore_exif) dio_str_add(out, ", EXIF orientation ignored");

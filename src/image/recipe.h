@@ -16,8 +16,9 @@ enum {
 
 /* How a picture of another shape comes to `resize`, which is followed by a centre crop to height x width. */
 enum dio_fit {
-    DIO_FIT_CROP,  /* keep the aspect, short side to `resize` (torchvision's Resize(n), timm's crop_mode center) */
-    DIO_FIT_PAD,   /* keep the aspect, long side to `resize`, then fill up with the mean colour (timm's crop_mode border) */
+    DIO_FIT_CROP, /* keep the aspect, short side to `resize` (torchvision's Resize(n), timm's crop_mode center) */
+    DIO_FIT_PAD,  /* keep the aspect, long side to `resize`, then fill up with the mean colour (timm's crop_mode border)
+                   */
     DIO_FIT_SQUASH /* to `resize` x `resize`, aspect lost */
 };
 
@@ -68,8 +69,8 @@ dio_status dio_image_recipe_check(struct dio_ctx *ctx, const struct dio_place *p
 
 /* Size of a picture of width x height after the resize, before crop or padding: torchvision's Resize for fit crop,
  * timm's ResizeKeepRatio for fit pad and for resizes that are not square. */
-void dio_image_recipe_resized(const struct dio_image_recipe *recipe, int32_t width, int32_t height, int32_t *resized_width,
-                              int32_t *resized_height);
+void dio_image_recipe_resized(const struct dio_image_recipe *recipe, int32_t width, int32_t height,
+                              int32_t *resized_width, int32_t *resized_height);
 
 /* The text form: one JSON object on one line, keys always present and in one order, so that equal recipes give equal
  * text.  {"version": 1, "input": [3, 224, 224], "resize": [256, 256], "fit": "crop", "interpolation": "bilinear",

@@ -12,8 +12,8 @@ enum { PRECISION = 22 };
 
 enum block { BLOCK_TEMPORARY, BLOCK_ACROSS, BLOCK_DOWN, BLOCK_SUMS };
 
-/* Where the samples of one axis come from: `count` outputs, each `first[i]` .. `first[i] + taps[i] - 1` of the input, with
- * `width` slots of weights for each. */
+/* Where the samples of one axis come from: `count` outputs, each `first[i]` .. `first[i] + taps[i] - 1` of the input,
+ * with `width` slots of weights for each. */
 struct axis {
     int32_t count, width;
     int32_t *first, *taps;
@@ -25,8 +25,12 @@ struct dio_pixels dio_pixels_of(const struct dio_picture *picture, int32_t x, in
 {
     const size_t pixel = (size_t)picture->channels * (picture->sample == DIO_SAMPLE_U16 ? 2u : 1u);
     const size_t stride = pixel * (size_t)picture->width;
-    return (struct dio_pixels){(const uint8_t *)picture->data + (size_t)y * stride + (size_t)x * pixel, stride, width, height,
-                               picture->channels, picture->sample};
+    return (struct dio_pixels){(const uint8_t *)picture->data + (size_t)y * stride + (size_t)x * pixel,
+                               stride,
+                               width,
+                               height,
+                               picture->channels,
+                               picture->sample};
 }
 
 void dio_resize_scratch_free(struct dio_ctx *ctx, struct dio_resize_scratch *scratch)
@@ -106,8 +110,9 @@ static struct filter filter_of(enum dio_interpolation interpolation)
 
 /* ---- Weights ---- */
 
-static dio_status make_axis(struct dio_ctx *ctx, struct dio_resize_scratch *scratch, enum block block, int32_t in, int32_t out,
-                            int32_t from, int32_t count, enum dio_interpolation interpolation, bool fixed, struct axis *axis)
+static dio_status make_axis(struct dio_ctx *ctx, struct dio_resize_scratch *scratch, enum block block, int32_t in,
+                            int32_t out, int32_t from, int32_t count, enum dio_interpolation interpolation, bool fixed,
+                            struct axis *axis)
 {
     const struct filter filter = filter_of(interpolation);
     const double scale = (double)in / out, filter_scale = scale < 1.0 ? 1.0 : scale;
@@ -116,7 +121,8 @@ static dio_status make_axis(struct dio_ctx *ctx, struct dio_resize_scratch *scra
     *axis = (struct axis){.count = count, .width = most < in ? (int32_t)most : in};
 
     size_t slots = 0, bytes = 0;
-    if (!dio_mul_size((size_t)count, (size_t)axis->width, &slots) || !dio_mul_size(slots, sizeof(double) + sizeof(int32_t), &bytes) ||
+    if (!dio_mul_size((size_t)count, (size_t)axis->width, &slots) ||
+        !dio_mul_size(slots, sizeof(double) + sizeof(int32_t), &bytes) ||
         !dio_add_size(bytes, (size_t)count * 2 * sizeof(int32_t), &bytes)) {
         bytes = SIZE_MAX;
     }
@@ -196,8 +202,8 @@ static void across_u8(const uint8_t *in, int32_t shift, int32_t channels, const 
 }
 
 /* One output row from rows in + first * stride ... */
-static void down_u8(const uint8_t *in, size_t stride, const int32_t *k, int32_t taps, size_t samples, uint32_t *restrict sums,
-                    uint8_t *restrict out)
+static void down_u8(const uint8_t *in, size_t stride, const int32_t *k, int32_t taps, size_t samples,
+                    uint32_t *restrict sums, uint8_t *restrict out)
 {
     for (size_t i = 0; i < samples; i++) sums[i] = 1u << (PRECISION - 1);
     int32_t j = 0;
@@ -235,8 +241,8 @@ static void across_u16(const uint16_t *in, int32_t shift, int32_t channels, cons
     }
 }
 
-static void down_u16(const uint8_t *in, size_t stride, const double *w, int32_t taps, size_t samples, double *restrict sums,
-                     uint16_t *restrict out)
+static void down_u16(const uint8_t *in, size_t stride, const double *w, int32_t taps, size_t samples,
+                     double *restrict sums, uint16_t *restrict out)
 {
     for (size_t i = 0; i < samples; i++) sums[i] = 0.0;
     for (int32_t j = 0; j < taps; j++) {
@@ -248,26 +254,35 @@ static void down_u16(const uint8_t *in, size_t stride, const double *w, int32_t 
 
 /* ---- The two passes over whichever ---- */
 
-static void pass_across(const struct dio_pixels *in, int32_t shift, const struct axis *axis, uint8_t *out, size_t out_stride)
+static void pass_across(const struct dio_pixels *in, int32_t shift, const struct axis *axis, uint8_t *out,
+                        size_t out_stride)
 {
     for (int32_t y = 0; y < in->height; y++) {
         const uint8_t *from = (const uint8_t *)in->data + (size_t)y * in->stride;
         void *to = out + (size_t)y * out_stride;
-        if (in->sample == DIO_SAMPLE_U16) across_u16((const uint16_t *)(const void *)from, shift, in->channels, axis, to);
-        else if (in->channels == 3) across3_u8(from, shift, axis, to);
-        else across_u8(from, shift, in->channels, axis, to);
+        if (in->sample == DIO_SAMPLE_U16) {
+            across_u16((const uint16_t *)(const void *)from, shift, in->channels, axis, to);
+        } else if (in->channels == 3) {
+            across3_u8(from, shift, axis, to);
+        } else {
+            across_u8(from, shift, in->channels, axis, to);
+        }
     }
 }
 
-static void pass_down(const struct dio_pixels *in, int32_t shift, const struct axis *axis, void *sums, uint8_t *out, size_t out_stride)
+static void pass_down(const struct dio_pixels *in, int32_t shift, const struct axis *axis, void *sums, uint8_t *out,
+                      size_t out_stride)
 {
     const size_t samples = (size_t)in->width * (size_t)in->channels;
     for (int32_t y = 0; y < axis->count; y++) {
         const uint8_t *from = (const uint8_t *)in->data + (ptrdiff_t)(axis->first[y] - shift) * (ptrdiff_t)in->stride;
         const size_t weights = (size_t)y * (size_t)axis->width;
         void *to = out + (size_t)y * out_stride;
-        if (in->sample == DIO_SAMPLE_U16) down_u16(from, in->stride, axis->weights + weights, axis->taps[y], samples, sums, to);
-        else down_u8(from, in->stride, axis->fixed + weights, axis->taps[y], samples, sums, to);
+        if (in->sample == DIO_SAMPLE_U16) {
+            down_u16(from, in->stride, axis->weights + weights, axis->taps[y], samples, sums, to);
+        } else {
+            down_u8(from, in->stride, axis->fixed + weights, axis->taps[y], samples, sums, to);
+        }
     }
 }
 
@@ -316,8 +331,9 @@ static void nearest_indices(int32_t in, int32_t out, int32_t from, int32_t count
     }
 }
 
-static dio_status resize_nearest(struct dio_ctx *ctx, const struct dio_pixels *in, int32_t out_width, int32_t out_height,
-                                 const struct dio_region *region, void *out, size_t out_stride, struct dio_resize_scratch *scratch)
+static dio_status resize_nearest(struct dio_ctx *ctx, const struct dio_pixels *in, int32_t out_width,
+                                 int32_t out_height, const struct dio_region *region, void *out, size_t out_stride,
+                                 struct dio_resize_scratch *scratch)
 {
     int32_t *columns = grow(ctx, scratch, BLOCK_ACROSS, (size_t)region->width * sizeof *columns);
     int32_t *rows = grow(ctx, scratch, BLOCK_DOWN, (size_t)region->height * sizeof *rows);
@@ -334,25 +350,29 @@ static dio_status resize_nearest(struct dio_ctx *ctx, const struct dio_pixels *i
 }
 
 dio_status dio_resize(struct dio_ctx *ctx, const struct dio_pixels *in, int32_t out_width, int32_t out_height,
-                      enum dio_interpolation interpolation, enum dio_pillow pillow, const struct dio_region *region, void *out,
-                      size_t out_stride, struct dio_resize_scratch *scratch)
+                      enum dio_interpolation interpolation, enum dio_pillow pillow, const struct dio_region *region,
+                      void *out, size_t out_stride, struct dio_resize_scratch *scratch)
 {
     const bool across = in->width != out_width, down = in->height != out_height;
     if (!across && !down) {
         copy_part(in, region, out, out_stride);
         return DIO_OK;
     }
-    if (interpolation == DIO_NEAREST) return resize_nearest(ctx, in, out_width, out_height, region, out, out_stride, scratch);
+    if (interpolation == DIO_NEAREST) {
+        return resize_nearest(ctx, in, out_width, out_height, region, out, out_stride, scratch);
+    }
 
     const bool fixed = in->sample == DIO_SAMPLE_U8;
     struct axis x_axis = {0}, y_axis = {0};
     int32_t left = region->x, right = region->x + region->width, top = region->y, bottom = region->y + region->height;
     if (across) {
-        DIO_PASS(make_axis(ctx, scratch, BLOCK_ACROSS, in->width, out_width, region->x, region->width, interpolation, fixed, &x_axis));
+        DIO_PASS(make_axis(ctx, scratch, BLOCK_ACROSS, in->width, out_width, region->x, region->width, interpolation,
+                           fixed, &x_axis));
         range_of(&x_axis, &left, &right);
     }
     if (down) {
-        DIO_PASS(make_axis(ctx, scratch, BLOCK_DOWN, in->height, out_height, region->y, region->height, interpolation, fixed, &y_axis));
+        DIO_PASS(make_axis(ctx, scratch, BLOCK_DOWN, in->height, out_height, region->y, region->height, interpolation,
+                           fixed, &y_axis));
         range_of(&y_axis, &top, &bottom);
     }
     const struct dio_pixels needed = part_of(in, left, top, right - left, bottom - top);

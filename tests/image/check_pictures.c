@@ -67,10 +67,10 @@ int main(int argc, char **argv)
     }
     if (status == DIO_OK) {
         if (hash) print_hash(&picture);
-        printf("%s %d x %d x %d, %d bit, orientation %d%s%s%s\n", picture.codec, (int)picture.width, (int)picture.height,
-               (int)picture.channels, picture.sample == DIO_SAMPLE_U16 ? 16 : 8, (int)picture.orientation,
-               picture.had_icc ? ", profile ignored" : "", picture.had_gamma ? ", gamma ignored" : "",
-               picture.had_alpha ? ", alpha dropped" : "");
+        printf("%s %d x %d x %d, %d bit, orientation %d%s%s%s\n", picture.codec, (int)picture.width,
+               (int)picture.height, (int)picture.channels, picture.sample == DIO_SAMPLE_U16 ? 16 : 8,
+               (int)picture.orientation, picture.had_icc ? ", profile ignored" : "",
+               picture.had_gamma ? ", gamma ignored" : "", picture.had_alpha ? ", alpha dropped" : "");
     } else {
         print_message(NULL, &ctx.error);
     }

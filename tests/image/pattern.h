@@ -6,8 +6,8 @@
 #include "image/picture.h"
 #include "support.h"
 
-static inline void pattern_make(struct test_ctx *test, int32_t width, int32_t height, int32_t channels, enum dio_sample sample,
-                                struct dio_picture *picture)
+static inline void pattern_make(struct test_ctx *test, int32_t width, int32_t height, int32_t channels,
+                                enum dio_sample sample, struct dio_picture *picture)
 {
     assert_ok(test, dio_picture_reserve(&test->ctx, "pattern", width, height, channels, sample, picture));
     picture->orientation = 1;
@@ -32,7 +32,8 @@ static inline void assert_digest(const char *what, const void *bytes, size_t len
     assert_string_equal(hex, expected);
 }
 
-/* The lines of a file after the first; fields end in NUL.  Calls body for each; fields that are quoted are not known. */
+/* The lines of a file after the first; fields end in NUL.  Calls body for each; fields that are quoted are not known.
+ */
 static inline int for_each_row(const char *path, int columns, void (*body)(char **fields, void *arg), void *arg)
 {
     char *text = test_read(path, NULL), *line = strchr(text, '\n');

@@ -32,8 +32,8 @@ static void test_determinism(void **state)
     assert_true(differ_by_epoch > 60 && differ_by_seed > 60);
 }
 
-/* With scale s ~ U(a, b), crops that fit have that area; position and ratio are uniform.  The standard error of a mean of
- * n uniform numbers is range / sqrt(12 n): five of them are allowed. */
+/* With scale s ~ U(a, b), crops that fit have that area; position and ratio are uniform.  The standard error of a mean
+ * of n uniform numbers is range / sqrt(12 n): five of them are allowed. */
 static void test_distribution(void **state)
 {
     (void)state;
@@ -150,11 +150,19 @@ static void test_text(void **state)
     assert_string_equal(again.data, text.data);
     dio_str_free(&again);
     dio_str_free(&text);
-    assert_refused(&test, DIO_ERR_INPUT, "no augmentation is called \"spin\"", dio_augment_set(&test.ctx, &place, "spin", "1", &augment));
-    assert_refused(&test, DIO_ERR_INPUT, "flip \"1.5\"", dio_augment_set(&test.ctx, &place, "flip", "1.5", &augment));
-    assert_refused(&test, DIO_ERR_INPUT, "scale \"0.9,0.1\"", dio_augment_set(&test.ctx, &place, "scale", "0.9,0.1", &augment));
-    assert_refused(&test, DIO_ERR_INPUT, "scale \"0,1\"", dio_augment_set(&test.ctx, &place, "scale", "0,1", &augment));
-    assert_refused(&test, DIO_ERR_INPUT, "contrast \"nan\"", dio_augment_set(&test.ctx, &place, "contrast", "nan", &augment));
+    assert_refused(&test, DIO_ERR_INPUT, "unknown key \"augment.spin\"",
+                   dio_augment_set(&test.ctx, &place, "spin", "1", &augment));
+    assert_refused(&test, DIO_ERR_INPUT, "did you mean \"vflip\"?",
+                   dio_augment_set(&test.ctx, &place, "vflp", "1", &augment));
+    assert_refused(&test, DIO_ERR_INPUT,
+                   "augment.flip must be true, false, or a probability from 0 to 1 (found \"1.5\")",
+                   dio_augment_set(&test.ctx, &place, "flip", "1.5", &augment));
+    assert_refused(&test, DIO_ERR_INPUT, "(found \"0.9,0.1\")",
+                   dio_augment_set(&test.ctx, &place, "scale", "0.9,0.1", &augment));
+    assert_refused(&test, DIO_ERR_INPUT, "(found \"0,1\")",
+                   dio_augment_set(&test.ctx, &place, "scale", "0,1", &augment));
+    assert_refused(&test, DIO_ERR_INPUT, "(found \"nan\")",
+                   dio_augment_set(&test.ctx, &place, "contrast", "nan", &augment));
     struct dio_image_recipe recipe = dio_image_recipe_imagenet(32, 32);
     recipe.width = 40;
     augment.orientations = true;

@@ -11,13 +11,15 @@ static uint8_t *as_rgb8(const struct dio_picture *picture, size_t *bytes)
     uint8_t *out = malloc(pixels * 3 + 1);
     for (size_t i = 0; i < pixels * 3; i++) {
         const size_t at = picture->channels == 1 ? i / 3 : i;
-        out[i] = picture->sample == DIO_SAMPLE_U16 ? (uint8_t)(((uint16_t *)picture->data)[at] >> 8) : ((uint8_t *)picture->data)[at];
+        out[i] = picture->sample == DIO_SAMPLE_U16 ? (uint8_t)(((uint16_t *)picture->data)[at] >> 8)
+                                                   : ((uint8_t *)picture->data)[at];
     }
     *bytes = pixels * 3;
     return out;
 }
 
-static dio_status decode_file(struct test_ctx *test, const char *path, const struct dio_decode_options *options, struct dio_picture *picture)
+static dio_status decode_file(struct test_ctx *test, const char *path, const struct dio_decode_options *options,
+                              struct dio_picture *picture)
 {
     size_t length = 0;
     char *bytes = test_read(path, &length);
@@ -113,16 +115,20 @@ static void check_file(char **f, void *arg)
     const char *format = f[2];
     snprintf(path, sizeof path, "%s/%.256s", all->folder, f[0]);
     const bool readable = strcmp(f[1], "yes") == 0;
-    const bool foreign = strcmp(format, "TIFF") == 0 || strcmp(format, "WEBP") == 0 || strcmp(format, "JPEG2000") == 0 || strcmp(format, "ICO") == 0;
+    const bool foreign = strcmp(format, "TIFF") == 0 || strcmp(format, "WEBP") == 0 ||
+                         strcmp(format, "JPEG2000") == 0 || strcmp(format, "ICO") == 0;
     const dio_status status = decode_file(test, path, NULL, &picture);
-    const bool same = status == DIO_OK && readable && (has_digest(&picture, f[8]) || (f[9][0] && has_digest(&picture, f[9])));
+    const bool same =
+        status == DIO_OK && readable && (has_digest(&picture, f[8]) || (f[9][0] && has_digest(&picture, f[9])));
     if (foreign) {
         assert_int_equal(status, DIO_ERR_INPUT);
         if (!strstr(test_error(test), "is not supported")) fail_msg("%s", test_error(test));
         all->skipped++;
     } else if (deviation) {
         const char *ours = status != DIO_OK ? "refused" : same ? "same" : readable ? "other" : "read";
-        if (strcmp(ours, deviation->ours) != 0) fail_msg("%s: %s, golden/deviations.csv says %s", f[0], ours, deviation->ours);
+        if (strcmp(ours, deviation->ours) != 0) {
+            fail_msg("%s: %s, golden/deviations.csv says %s", f[0], ours, deviation->ours);
+        }
         deviation->met = true;
     } else if (readable) {
         if (!same) fail_msg("%s: not as Pillow reads it: %s", f[0], test_error(test));
@@ -152,8 +158,8 @@ static void test_collections(void **state)
     for (int i = 0; i < all->count; i++) {
         if (!all->deviations[i].met) fail_msg("%s is not in the collection", all->deviations[i].file);
     }
-    print_message("%d as Pillow reads them, %d refused by both, %d listed deviations, %d of formats not supported\n", all->equal,
-                  all->refused, all->count, all->skipped);
+    print_message("%d as Pillow reads them, %d refused by both, %d listed deviations, %d of formats not supported\n",
+                  all->equal, all->refused, all->count, all->skipped);
     assert_true(all->equal > 300);
     free(all);
     test_end(&test);
@@ -180,10 +186,14 @@ static void test_orientation(void **state)
         for (int32_t channels = 1; channels <= 3; channels += 2) {
             struct dio_picture picture = {0};
             assert_ok(&test, dio_picture_reserve(&test.ctx, "t", 3, 2, channels, DIO_SAMPLE_U8, &picture));
-            for (size_t i = 0; i < 6; i++) memset((uint8_t *)picture.data + i * (size_t)channels, (int)i, (size_t)channels);
+            for (size_t i = 0; i < 6; i++) {
+                memset((uint8_t *)picture.data + i * (size_t)channels, (int)i, (size_t)channels);
+            }
             assert_ok(&test, dio_picture_orient(&test.ctx, &picture, orientation));
             assert_int_equal(picture.width, orientation < 5 ? 3 : 2);
-            for (size_t i = 0; i < 6; i++) assert_int_equal(((uint8_t *)picture.data)[i * (size_t)channels], expected[orientation][i]);
+            for (size_t i = 0; i < 6; i++) {
+                assert_int_equal(((uint8_t *)picture.data)[i * (size_t)channels], expected[orientation][i]);
+            }
             dio_picture_free(&test.ctx, &picture);
         }
     }
@@ -204,7 +214,8 @@ static void test_exif_noise(void **state)
     good[12] = 3;
     good[4] = 255; /* directory outside */
     assert_int_equal(dio_exif_orientation(good, sizeof good), 0);
-    static const char xmp[] = "<x tiff:Orientation=\"8\"/>", element[] = "<tiff:Orientation>3</tiff:Orientation>", none[] = "tiff:Orientation=\"";
+    static const char xmp[] = "<x tiff:Orientation=\"8\"/>", element[] = "<tiff:Orientation>3</tiff:Orientation>",
+                      none[] = "tiff:Orientation=\"";
     assert_int_equal(dio_xmp_orientation((const uint8_t *)xmp, sizeof xmp - 1), 8);
     assert_int_equal(dio_xmp_orientation((const uint8_t *)element, sizeof element - 1), 3);
     assert_int_equal(dio_xmp_orientation((const uint8_t *)none, sizeof none - 1), 0);
@@ -250,7 +261,8 @@ static void test_damage(void **state)
     (void)state;
     struct test_ctx test;
     test_begin(&test);
-    static const char *const names[] = {"j00_ss0b.jpg", "j01_ss0p.jpg", "j11_cmyk.jpg", "p_pal4_i1.png", "p_ct6_16_i1.png", "p_grey1_i0.png"};
+    static const char *const names[] = {"j00_ss0b.jpg",  "j01_ss0p.jpg",    "j11_cmyk.jpg",
+                                        "p_pal4_i1.png", "p_ct6_16_i1.png", "p_grey1_i0.png"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) torture(&test, names[i]);
     test_end(&test);
 }
@@ -284,12 +296,14 @@ static void test_messages(void **state)
                        dio_picture_decode(&test.ctx, cases[i].name, cases[i].bytes, cases[i].size, NULL, &picture));
     }
     test.ctx.limits.max_file = 4;
-    assert_refused(&test, DIO_ERR_INPUT, "above --max-file 4", dio_picture_decode(&test.ctx, "a", "12345", 5, NULL, &picture));
+    assert_refused(&test, DIO_ERR_INPUT, "above --max-file 4",
+                   dio_picture_decode(&test.ctx, "a", "12345", 5, NULL, &picture));
     assert_string_equal(dio_picture_probe("x", "\xff\xd8\xff\xe0", 4), "jpeg");
     assert_string_equal(dio_picture_probe("x.TGA", "....", 4), "tga");
     assert_null(dio_picture_probe("x.png", "hello", 5));
     assert_true(dio_picture_has_extension("a/b.JPEG") && dio_picture_has_extension("x.webp"));
-    assert_false(dio_picture_has_extension("a.jpg/b") || dio_picture_has_extension("jpg") || dio_picture_has_extension("notes.txt"));
+    assert_false(dio_picture_has_extension("a.jpg/b") || dio_picture_has_extension("jpg") ||
+                 dio_picture_has_extension("notes.txt"));
     dio_picture_free(&test.ctx, &picture);
     test_end(&test);
 }
@@ -317,7 +331,8 @@ static void test_pnm(void **state)
     assert_int_equal(((uint8_t *)picture.data)[27], 0);
     const struct dio_decode_options damaged = {.allow_damaged = true};
     static const char cut[] = "P5 2 2 255\n\x10\x20\x30";
-    assert_refused(&test, DIO_ERR_INPUT, "truncated", dio_picture_decode(&test.ctx, "t.pgm", cut, sizeof cut - 1, NULL, &picture));
+    assert_refused(&test, DIO_ERR_INPUT, "truncated",
+                   dio_picture_decode(&test.ctx, "t.pgm", cut, sizeof cut - 1, NULL, &picture));
     assert_ok(&test, dio_picture_decode(&test.ctx, "t.pgm", cut, sizeof cut - 1, &damaged, &picture));
     assert_int_equal(((uint8_t *)picture.data)[6], 0x30);
     assert_int_equal(((uint8_t *)picture.data)[9], 128);
@@ -348,8 +363,9 @@ static void test_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden),   cmocka_unit_test(test_collections), cmocka_unit_test(test_orientation),
-                                       cmocka_unit_test(test_exif_noise), cmocka_unit_test(test_damage),    cmocka_unit_test(test_messages),
-                                       cmocka_unit_test(test_pnm),      cmocka_unit_test(test_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden),      cmocka_unit_test(test_collections),
+                                       cmocka_unit_test(test_orientation), cmocka_unit_test(test_exif_noise),
+                                       cmocka_unit_test(test_damage),      cmocka_unit_test(test_messages),
+                                       cmocka_unit_test(test_pnm),         cmocka_unit_test(test_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,8 +17,8 @@ static void set_stats(struct dio_image_recipe *recipe, const char *name)
     }
 }
 
-static void check_float(struct run *run, const char *what, const struct dio_image_recipe *recipe, const struct dio_view *view,
-                        const struct dio_picture *picture, const char *expected)
+static void check_float(struct run *run, const char *what, const struct dio_image_recipe *recipe,
+                        const struct dio_view *view, const struct dio_picture *picture, const char *expected)
 {
     struct dio_ctx *ctx = &run->test->ctx;
     struct dio_prepare prepare;
@@ -32,7 +32,8 @@ static void check_float(struct run *run, const char *what, const struct dio_imag
     free(out);
 }
 
-static void check_evaluation(struct run *run, const char *settings, const struct dio_picture *picture, const char *expected)
+static void check_evaluation(struct run *run, const char *settings, const struct dio_picture *picture,
+                             const char *expected)
 {
     int resize = 0, crop = 0;
     char fit[16], mode[16], stats[16];
@@ -48,14 +49,18 @@ static void check_view(struct run *run, char *settings, const struct dio_picture
 {
     struct dio_view view = {.crop = DIO_CROP_RANDOM};
     char mode[16], jitter[64];
-    assert_int_equal(sscanf(settings, "%d %d %d %d %d %15s %63s", &view.x, &view.y, &view.width, &view.height, &view.orientation, mode, jitter), 7);
+    assert_int_equal(sscanf(settings, "%d %d %d %d %d %15s %63s", &view.x, &view.y, &view.width, &view.height,
+                            &view.orientation, mode, jitter),
+                     7);
     struct dio_image_recipe recipe = dio_image_recipe_imagenet(32, 24);
     assert_true(dio_interpolation_from_name(mode, &recipe.interpolation));
     if (jitter[0] != '-') {
         char *step = jitter;
         view.jitter = true;
         for (int i = 0; i < 3; i++) {
-            view.order[i] = *step == 'b' ? DIO_JITTER_BRIGHTNESS : *step == 'c' ? DIO_JITTER_CONTRAST : DIO_JITTER_SATURATION;
+            view.order[i] = *step == 'b'   ? DIO_JITTER_BRIGHTNESS
+                            : *step == 'c' ? DIO_JITTER_CONTRAST
+                                           : DIO_JITTER_SATURATION;
             view.factor[view.order[i]] = strtof(step + 1, &step);
             step += *step == '|';
         }
@@ -77,7 +82,8 @@ static void check_deep(struct run *run, const char *settings, int32_t width, int
     const struct dio_region whole = {0, 0, side, side};
     const size_t bytes = (size_t)side * (size_t)side * 2;
     uint16_t *out = malloc(bytes);
-    assert_ok(test, dio_resize(&test->ctx, &pixels, side, side, interpolation, DIO_PILLOW_13, &whole, out, (size_t)side * 2, &run->scratch.resize));
+    assert_ok(test, dio_resize(&test->ctx, &pixels, side, side, interpolation, DIO_PILLOW_13, &whole, out,
+                               (size_t)side * 2, &run->scratch.resize));
     assert_digest(settings, out, bytes, expected);
     free(out);
     dio_picture_free(&test->ctx, &picture);
@@ -232,7 +238,7 @@ static void test_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden), cmocka_unit_test(test_channels), cmocka_unit_test(test_no_allocation),
-                                       cmocka_unit_test(test_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden), cmocka_unit_test(test_channels),
+                                       cmocka_unit_test(test_no_allocation), cmocka_unit_test(test_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

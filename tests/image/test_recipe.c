@@ -49,7 +49,8 @@ static void refuse(struct test_ctx *test, const char *from, const char *to, cons
     assert_non_null(at);
     snprintf(text, sizeof text, "%.*s%s%s", (int)(at - imagenet), imagenet, to, at + strlen(from));
     struct dio_image_recipe recipe;
-    assert_refused(test, DIO_ERR_INPUT, words, dio_image_recipe_parse(&test->ctx, "m", NULL, text, strlen(text), &recipe));
+    assert_refused(test, DIO_ERR_INPUT, words,
+                   dio_image_recipe_parse(&test->ctx, "m", NULL, text, strlen(text), &recipe));
 }
 
 static void test_refusals(void **state)
@@ -72,7 +73,8 @@ static void test_refusals(void **state)
     refuse(&test, "\"exif\": \"apply\",", "", "exif");
     refuse(&test, "\"exif\"", "\"exfi\"", "exfi");
     struct dio_image_recipe recipe;
-    assert_refused(&test, DIO_ERR_INPUT, "not an object", dio_image_recipe_parse(&test.ctx, "m", NULL, "[1]", 3, &recipe));
+    assert_refused(&test, DIO_ERR_INPUT, "not an object",
+                   dio_image_recipe_parse(&test.ctx, "m", NULL, "[1]", 3, &recipe));
     test_end(&test);
 }
 
@@ -130,7 +132,9 @@ static void test_words(void **state)
     struct dio_str text;
     dio_str_init(&text, &test.ctx);
     dio_image_recipe_describe(&text, &recipe);
-    assert_string_equal(text.data, "short side to 256 (bilinear, Pillow 13), centre 224 x 224, mean 0.485 0.456 0.406, std 0.229 0.224 0.225");
+    assert_string_equal(
+        text.data,
+        "short side to 256 (bilinear, Pillow 13), centre 224 x 224, mean 0.485 0.456 0.406, std 0.229 0.224 0.225");
     dio_str_free(&text);
     test_end(&test);
 }
@@ -152,7 +156,8 @@ static void test_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text), cmocka_unit_test(test_refusals), cmocka_unit_test(test_sizes),
-                                       cmocka_unit_test(test_words), cmocka_unit_test(test_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text), cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_sizes), cmocka_unit_test(test_words),
+                                       cmocka_unit_test(test_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,11 +22,13 @@ static void check_row(char **f, void *arg)
     const struct dio_region whole = {0, 0, ow, oh};
     const size_t bytes = (size_t)ow * (size_t)oh * 3;
     uint8_t *out = malloc(bytes), *part = malloc(bytes);
-    assert_ok(golden->test, dio_resize(ctx, &in, ow, oh, interpolation, DIO_PILLOW_13, &whole, out, (size_t)ow * 3, &golden->scratch));
+    assert_ok(golden->test, dio_resize(ctx, &in, ow, oh, interpolation, DIO_PILLOW_13, &whole, out, (size_t)ow * 3,
+                                       &golden->scratch));
     assert_memory_equal(out, golden->expected + atol(f[8]), bytes);
     assert_digest(f[0], out, bytes, f[9]);
     if (strcmp(f[6], "HV") == 0) {
-        assert_ok(golden->test, dio_resize(ctx, &in, ow, oh, interpolation, DIO_PILLOW_12, &whole, out, (size_t)ow * 3, &golden->scratch));
+        assert_ok(golden->test, dio_resize(ctx, &in, ow, oh, interpolation, DIO_PILLOW_12, &whole, out, (size_t)ow * 3,
+                                           &golden->scratch));
         assert_memory_equal(out, golden->expected + atol(f[8]), bytes);
     }
     golden->checked++;
@@ -34,11 +36,14 @@ static void check_row(char **f, void *arg)
         const enum dio_pillow pillow = n == 1 ? DIO_PILLOW_12 : DIO_PILLOW_13;
         struct dio_region region = {ow * n / 4, oh / 3, (ow + 2) / 3, (oh + 1) / 2};
         if (region.x + region.width > ow || region.y + region.height > oh) continue;
-        assert_ok(golden->test, dio_resize(ctx, &in, ow, oh, interpolation, pillow, &whole, out, (size_t)ow * 3, &golden->scratch));
+        assert_ok(golden->test,
+                  dio_resize(ctx, &in, ow, oh, interpolation, pillow, &whole, out, (size_t)ow * 3, &golden->scratch));
         const size_t stride = (size_t)region.width * 3;
-        assert_ok(golden->test, dio_resize(ctx, &in, ow, oh, interpolation, pillow, &region, part, stride, &golden->scratch));
+        assert_ok(golden->test,
+                  dio_resize(ctx, &in, ow, oh, interpolation, pillow, &region, part, stride, &golden->scratch));
         for (int32_t y = 0; y < region.height; y++) {
-            assert_memory_equal(part + (size_t)y * stride, out + ((size_t)(region.y + y) * (size_t)ow + (size_t)region.x) * 3, stride);
+            assert_memory_equal(part + (size_t)y * stride,
+                                out + ((size_t)(region.y + y) * (size_t)ow + (size_t)region.x) * 3, stride);
         }
         golden->regions++;
     }
@@ -81,10 +86,14 @@ static void test_channels(void **state)
         const struct dio_region whole = {0, 0, OW, OH};
         const struct dio_pixels pixels5 = dio_pixels_of(&five, 0, 0, W, H), pixels1 = dio_pixels_of(&one, 0, 0, W, H);
         const size_t size = deep ? 2 : 1;
-        assert_ok(&test, dio_resize(&test.ctx, &pixels5, OW, OH, DIO_BICUBIC, DIO_PILLOW_13, &whole, out5, OW * C * size, &scratch));
+        assert_ok(&test, dio_resize(&test.ctx, &pixels5, OW, OH, DIO_BICUBIC, DIO_PILLOW_13, &whole, out5,
+                                    OW * C * size, &scratch));
         for (size_t c = 0; c < C; c++) {
-            for (size_t i = 0; i < W * H; i++) memcpy((uint8_t *)one.data + i * size, (uint8_t *)five.data + (i * C + c) * size, size);
-            assert_ok(&test, dio_resize(&test.ctx, &pixels1, OW, OH, DIO_BICUBIC, DIO_PILLOW_13, &whole, out1, OW * size, &scratch));
+            for (size_t i = 0; i < W * H; i++) {
+                memcpy((uint8_t *)one.data + i * size, (uint8_t *)five.data + (i * C + c) * size, size);
+            }
+            assert_ok(&test, dio_resize(&test.ctx, &pixels1, OW, OH, DIO_BICUBIC, DIO_PILLOW_13, &whole, out1,
+                                        OW * size, &scratch));
             for (size_t i = 0; i < OW * OH; i++) {
                 assert_memory_equal((uint8_t *)out5 + (i * C + c) * size, (uint8_t *)out1 + i * size, size);
             }
@@ -104,7 +113,9 @@ static dio_status resize_once(struct test_ctx *test, void *arg)
     const struct dio_region whole = {0, 0, 9, 8};
     struct dio_resize_scratch scratch = {0};
     dio_status status = dio_resize(&test->ctx, &pixels, 9, 8, DIO_LANCZOS, DIO_PILLOW_13, &whole, out, 27, &scratch);
-    if (status == DIO_OK) status = dio_resize(&test->ctx, &pixels, 9, 8, DIO_NEAREST, DIO_PILLOW_13, &whole, out, 27, &scratch);
+    if (status == DIO_OK) {
+        status = dio_resize(&test->ctx, &pixels, 9, 8, DIO_NEAREST, DIO_PILLOW_13, &whole, out, 27, &scratch);
+    }
     dio_resize_scratch_free(&test->ctx, &scratch);
     return status;
 }
@@ -117,6 +128,7 @@ static void test_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden), cmocka_unit_test(test_channels), cmocka_unit_test(test_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden), cmocka_unit_test(test_channels),
+                                       cmocka_unit_test(test_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
