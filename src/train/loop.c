@@ -38,6 +38,21 @@ static void set_schedule(struct phase *phase)
     };
 }
 
+void dio_loop_choose_threads(struct dio_loop *loop)
+{
+    enum { SMALL = 8 * 1000 * 1000 }; /* multiply-adds of a batch: well below a millisecond */
+    const struct dio_frontier *frontier = dio_features_frontier(loop->features);
+    const struct dio_graph *graph = loop->graph;
+    int64_t macs = 0;
+    /* The clone has the model's nodes first, and the loss behind them. */
+    for (int i = 0; i < graph->n_nodes; i++) {
+        bool prefix = frontier->prefix_nodes > 0 && graph->nodes[i].macs > 0 && frontier->in_prefix[i];
+        if (!prefix) macs += graph->nodes[i].macs;
+    }
+    loop->alone = dio_ctx_child(loop->ctx);
+    loop->compute = macs * loop->options->batch_size < SMALL ? &loop->alone : loop->ctx;
+}
+
 static dio_status begin_phase(struct phase *phase)
 {
     struct dio_loop *loop = phase->loop;
@@ -58,8 +73,10 @@ static dio_status begin_phase(struct phase *phase)
     if (!phase->order) return DIO_ERR_ENV;
     phase->batches = ceil_div(phase->count, (uint64_t)loop->options->batch_size);
     set_schedule(phase);
-    return dio_plan_train(loop->ctx, loop->graph, inputs, frontier->n_values + 1, loop->loss, &loop->logits, 1, &options,
-                          &phase->plan);
+    dio_status status = dio_plan_train(loop->compute, loop->graph, inputs, frontier->n_values + 1, loop->loss, &loop->logits, 1,
+                                       &options, &phase->plan);
+    if (loop->compute != loop->ctx) dio_ctx_adopt_error(loop->ctx, loop->compute);
+    return status;
 }
 
 static uint64_t count_hits(const float *logits, size_t n, size_t classes, const int32_t *labels)
@@ -127,7 +144,7 @@ static dio_status one_step(struct phase *phase)
         loop->position.step++;
         loop->position.steps++;
     }
-    if (any) dio_optimizer_apply(loop->ctx->team, &loop->optimizer, loop->graph, phase->plan, lr);
+    if (any) dio_optimizer_apply(loop->compute->team, &loop->optimizer, loop->graph, phase->plan, lr);
     loop->position.optimizer_t = loop->optimizer.t;
     return DIO_OK;
 }

@@ -12,6 +12,8 @@ enum dio_select { DIO_SELECT_LOSS, DIO_SELECT_ACCURACY, DIO_SELECT_BALANCED, DIO
 /* Everything that a loop needs; made by the run, which owns it all. */
 struct dio_loop {
     struct dio_ctx *ctx;
+    struct dio_ctx *compute;    /* what plans of the learning part run in: ctx, or `alone` where threads would only wait */
+    struct dio_ctx alone;
     const struct dio_train_options *options; /* resolved: nothing open */
     struct dio_graph *graph;    /* the network with its loss */
     int logits, loss, labels;   /* values */
@@ -31,6 +33,9 @@ struct dio_loop {
     dio_status (*save)(void *arg, const struct dio_epoch_record *record);
     void *save_arg;
 };
+
+/* Chooses `compute` once features are known: a step of a head costs less than waking the team for it. */
+void dio_loop_choose_threads(struct dio_loop *loop);
 
 /* Scores over some items by the network as it is now, from features. */
 struct dio_scores_set {

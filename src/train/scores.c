@@ -43,10 +43,11 @@ dio_status dio_loop_scores(struct dio_loop *loop, const uint32_t *items, size_t 
     set->labels = dio_alloc_array(ctx, count, sizeof *set->labels, "scores");
     set->items = dio_alloc_array(ctx, count, sizeof *set->items, "scores");
     DIO_TRY(set->logits && set->labels && set->items ? DIO_OK : DIO_ERR_ENV);
-    DIO_TRY(dio_plan_infer(ctx, loop->graph, frontier->values, frontier->n_values, &loop->logits, 1, &options, &plan));
+    DIO_TRY(dio_plan_infer(loop->compute, loop->graph, frontier->values, frontier->n_values, &loop->logits, 1, &options, &plan));
     DIO_TRY(dio_features_begin(loop->features, items, count, 0, false, 0));
     DIO_TRY(run_batches(loop, plan, count, set));
 fail:
+    if (loop->compute != ctx) dio_ctx_adopt_error(ctx, loop->compute);
     if (plan) dio_plan_free(plan);
     if (status != DIO_OK) dio_scores_free(ctx, set);
     return status;

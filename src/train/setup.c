@@ -292,6 +292,7 @@ dio_status dio_run_make_loop(struct dio_run *run)
     DIO_PASS(add_loss(run));
     DIO_PASS(make_features(run));
     loop->features = run->features;
+    dio_loop_choose_threads(loop);
     DIO_PASS(dio_optimizer_start(ctx, dio_optimizer_find(options->optimizer), &settings, loop->graph, &loop->optimizer));
     DIO_PASS(dio_snapshot_take(ctx, loop->graph, &loop->initial));
     return dio_snapshot_take(ctx, loop->graph, &loop->best);
