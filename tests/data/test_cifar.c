@@ -1,0 +1,95 @@
+/* CIFAR's records: written here, read back as pictures. */
+#include "make.h"
+
+static struct test_ctx test;
+static struct test_folder folder;
+
+enum { PIXELS = 3072, RECORD = PIXELS + 1 };
+
+static int before(void **state)
+{
+    (void)state;
+    test_begin(&test);
+    test_folder_make(&folder);
+    return 0;
+}
+
+static int after(void **state)
+{
+    (void)state;
+    test_folder_remove(&folder);
+    test_end(&test);
+    return 0;
+}
+
+static void write_records(const char *name, int first, int count, size_t extra)
+{
+    static unsigned char bytes[8 * RECORD];
+    for (int i = 0; i < count; i++) {
+        bytes[i * RECORD] = (unsigned char)(first + i);
+        for (int k = 0; k < PIXELS; k++) bytes[i * RECORD + 1 + k] = (unsigned char)(k / 1024 * 80 + k % 61 + i);
+    }
+    test_write(test_in(&folder, name), bytes, (size_t)count * RECORD + extra);
+}
+
+static void write_names(int count)
+{
+    char text[256] = "";
+    for (int i = 0; i < count; i++) {
+        char line[32];
+        snprintf(line, sizeof line, "class %d\r\n", 9 - i); /* not in alphabetical order */
+        strcat(text, line);
+    }
+    make_text(&folder, "batches.meta.txt", text);
+}
+
+static void test_records(void **state)
+{
+    (void)state;
+    write_names(10);
+    write_records("data_batch_1.bin", 0, 4, 0);
+    write_records("data_batch_2.bin", 4, 2, 0);
+    write_records("test_batch.bin", 2, 4, 0);
+    struct dio_dataset *dataset;
+    assert_ok(&test, dio_dataset_open(&test.ctx, folder.path, train_options(), &dataset));
+    assert_string_equal(dio_dataset_layout(dataset), "cifar");
+    assert_int_equal(dio_dataset_count(dataset), 10);
+    assert_string_equal(dio_dataset_class(dataset, 3), "class 6");
+    assert_int_equal(dio_dataset_split_count(dataset, DIO_SPLIT_TEST), 4);
+    assert_string_equal(dio_dataset_path(dataset, 5), "data_batch_2.bin#1");
+    assert_int_equal(dio_dataset_item(dataset, 5)->label, 5);
+    struct dio_picture picture = {0};
+    struct dio_decode_options options = {0};
+    assert_ok(&test, dio_dataset_decode(dataset, &test.ctx, 5, &options, &picture));
+    assert_int_equal(picture.width, 32);
+    assert_int_equal(picture.height, 32);
+    assert_int_equal(picture.channels, 3);
+    const unsigned char *pixels = picture.data;
+    for (int i = 0; i < 1024; i++) {
+        for (int c = 0; c < 3; c++) assert_int_equal(pixels[3 * i + c], (unsigned char)(c * 80 + (c * 1024 + i) % 61 + 1));
+    }
+    dio_picture_free(&test.ctx, &picture);
+    dio_dataset_free(dataset);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    struct dio_dataset *dataset;
+    write_names(9);
+    write_records("test_batch.bin", 0, 2, 0);
+    write_records("data_batch_1.bin", 0, 2, 0);
+    assert_refused(&test, DIO_ERR_INPUT, "9 class names, expected 10", dio_dataset_open(&test.ctx, folder.path, train_options(), &dataset));
+    write_names(10);
+    write_records("data_batch_1.bin", 9, 2, 0);
+    assert_refused(&test, DIO_ERR_INPUT, "record 1: label 10", dio_dataset_open(&test.ctx, folder.path, train_options(), &dataset));
+    write_records("data_batch_1.bin", 0, 2, 1);
+    assert_refused(&test, DIO_ERR_INPUT, "are not a number of records", dio_dataset_open(&test.ctx, folder.path, train_options(), &dataset));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, before, after)
+    const struct CMUnitTest tests[] = {TEST(test_records), TEST(test_refused)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
