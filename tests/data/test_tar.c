@@ -27,7 +27,7 @@ static void add(struct tar *tar, char type, const char *name, const char *target
     snprintf((char *)header + 100, 8, "0000644");
     snprintf((char *)header + 108, 8, "0000000");
     snprintf((char *)header + 116, 8, "0000000");
-    snprintf((char *)header + 124, 12, "%011zo", size);
+    snprintf((char *)header + 124, 12, "%011o", (unsigned)size);
     snprintf((char *)header + 136, 12, "00000000000");
     header[156] = (unsigned char)type;
     if (target) strncpy((char *)header + 157, target, 99);
