@@ -197,7 +197,7 @@ static void test_numbers(void **state)
 static void test_many(void **state)
 {
     (void)state;
-    enum { FILES = 30000 };
+    enum { FILES = 8000 };
     mkdir(test_in(&folder, "a_rather_long_class_name"), 0777);
     mkdir(test_in(&folder, "b"), 0777);
     for (int i = 0; i < FILES; i++) {
