@@ -39,7 +39,6 @@ struct dio_blas {
     dio_sgemm_fn *sgemm;   /* NULL: not loaded */
     const void *handle;    /* first argument of sgemm */
     void *library;         /* dlopen handle */
-    void *functions[4];
     char name[64];         /* "OpenBLAS 0.3.21" */
     char core[32];         /* core type in use, as the library reports it */
     char note[160];        /* "core type chosen by us", "already in the process: taken as it is", or why there is none */
@@ -71,9 +70,11 @@ dio_status dio_kernels_ceiling_parse(struct dio_ctx *ctx, const char *source, co
 /* Fills the table up to the ceiling; never above what the CPU has.  linear is DIO_LINEAR_OWN and blas empty. */
 void dio_kernels_select(const struct dio_cpu *cpu, enum dio_isa ceiling, struct dio_kernels *out);
 
-/* Loads OpenBLAS for linear layers, with the core type that fits the level.  DIO_LINEAR_BLAS without a library is
- * DIO_ERR_ENV; DIO_LINEAR_AUTO does without it.  The environment is left as it was found.  Not to be called while other
- * threads of the process read or write environment variables. */
+/* Chooses what computes the forward of linear layers; gradients are always our own.  AUTO is our own: on the machines
+ * measured it is faster at every size but a handful of columns, and a row's bits do not depend on the rows beside it, which
+ * OpenBLAS breaks (tests/kernels/bench_linear.c shows both).  BLAS loads OpenBLAS with the core type that fits the level, and
+ * fails with DIO_ERR_ENV where there is none.  The environment is left as it was found; not to be called while other threads
+ * of the process read or write environment variables. */
 dio_status dio_kernels_linear(struct dio_ctx *ctx, struct dio_kernels *kernels, enum dio_linear linear);
 void dio_kernels_close(struct dio_kernels *kernels); /* unloads the library; safe on a zeroed table */
 

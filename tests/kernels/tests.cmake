@@ -9,3 +9,5 @@ endforeach()
 # Not a test: rates of a network's convolutions.
 add_executable(bench_conv ${CMAKE_CURRENT_SOURCE_DIR}/kernels/bench_conv.c)
 target_link_libraries(bench_conv PRIVATE diopter_static)
+add_executable(bench_linear ${CMAKE_CURRENT_SOURCE_DIR}/kernels/bench_linear.c)
+target_link_libraries(bench_linear PRIVATE diopter_static)

@@ -78,11 +78,14 @@ static void run_phases(struct bench *b, const struct dio_op_phase *phases, int n
     }
 }
 
+static enum dio_linear linear_by = DIO_LINEAR_OWN;
+
 static void bench_open(struct bench *b, const struct dio_op *op, const char *line, enum dio_isa level, bool backward, int threads)
 {
     memset(b, 0, sizeof *b);
     test_begin(&b->test);
     dio_kernels_select(&b->test.ctx.cpu, level, &b->kernels);
+    assert_int_equal(dio_kernels_linear(&b->test.ctx, &b->kernels, linear_by), DIO_OK);
     if (threads > 1) assert_int_equal(dio_team_start(&b->test.ctx, threads, &b->team), DIO_OK);
     struct dio_op_shapes shapes = {.attrs = b->attrs};
     char text[256];
@@ -139,6 +142,7 @@ static void bench_close(struct bench *b)
     free(b->shared);
     for (int i = 0; i < 8; i++) free(b->scratch[i]);
     dio_step_free_data(&b->test.ctx, &b->step);
+    dio_kernels_close(&b->kernels);
     if (b->team) dio_team_stop(&b->test.ctx, b->team);
     test_end(&b->test);
 }
@@ -283,10 +287,10 @@ static double activated(double value, int act)
     return act == 2 && value > 6 ? 6 : value;
 }
 
-static void check_case(const struct dio_op *op, const char *line, enum dio_isa level)
+static void check_case(const struct dio_op *op, const char *line, enum dio_isa level, bool backward)
 {
     struct bench b;
-    bench_open(&b, op, line, level, true, 1);
+    bench_open(&b, op, line, level, backward, 1);
     const struct geometry g = geometry_of(&b, line);
     struct expected e = {&b, NULL, sums_new(b.y_count), sums_new(b.x_count[0]), sums_new(b.param_count[0]), sums_new(g.k)};
     each_product(&g, forward_product, &e);
@@ -307,7 +311,7 @@ static void check_case(const struct dio_op *op, const char *line, enum dio_isa l
     }
     e.dy = dy;
     each_product(&g, backward_product, &e);
-    for (int add_to = 0; add_to < 2; add_to++) {
+    for (int add_to = 0; backward && add_to < 2; add_to++) {
         float *before[4] = {0}; /* x, residual, weight, bias */
         for (int i = 0; i < 2; i++) {
             b.step.add_dx[i] = b.step.add_dparam[i] = add_to != 0;
@@ -338,7 +342,7 @@ static void each_level(const char *name)
     dio_cpu_detect(&cpu);
     const struct dio_op *op = dio_op_find(name);
     for (int level = 0; level <= (int)dio_kernels_best(&cpu) && level <= (int)DIO_ISA_avx512; level++) {
-        for (int i = 0; op->cases[i]; i++) check_case(op, op->cases[i], (enum dio_isa)level);
+        for (int i = 0; op->cases[i]; i++) check_case(op, op->cases[i], (enum dio_isa)level, true);
     }
 }
 
@@ -352,6 +356,52 @@ static void test_linear_formula(void **state)
 {
     (void)state;
     each_level("linear");
+}
+
+/* Each picture alone, and each pair, against the batch. */
+static void same_bits_for_batches(const char *op, const char *line)
+{
+    struct bench b;
+    bench_open(&b, dio_op_find(op), line, DIO_ISA_avx512, false, 1);
+    run_phases(&b, b.step.forward, b.step.n_forward);
+    const int64_t images = b.step.n, y_image = b.y_count / images, x_image = b.x_count[0] / images;
+    float *whole = b.y;
+    b.y = poisoned((size_t)b.y_count * 4);
+    b.step.y[0] = b.y;
+    for (int64_t n = 1; n <= 2; n++) {
+        for (int64_t first = 0; first + n <= images; first++) {
+            b.step.n = n;
+            b.step.x[0] = b.x[0] + first * x_image;
+            run_phases(&b, b.step.forward, b.step.n_forward);
+            assert_memory_equal(b.y, whole + first * y_image, (size_t)(n * y_image) * 4);
+        }
+    }
+    free(whole);
+    bench_close(&b);
+}
+
+/* Forward through OpenBLAS where there is one: the formula, and a row's bits at any number of rows. */
+static void test_linear_blas(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct test_ctx test;
+    test_begin(&test);
+    dio_kernels_select(&test.ctx.cpu, DIO_ISA_avx512, &b.kernels);
+    const bool present = dio_kernels_linear(&test.ctx, &b.kernels, DIO_LINEAR_BLAS) == DIO_OK;
+    dio_kernels_close(&b.kernels);
+    dio_ctx_clear_error(&test.ctx);
+    test_end(&test);
+    if (!present) {
+        print_message("skipped: no OpenBLAS on this machine\n");
+        return;
+    }
+    linear_by = DIO_LINEAR_BLAS;
+    const struct dio_op *op = dio_op_find("linear");
+    for (int i = 0; op->cases[i]; i++) check_case(op, op->cases[i], DIO_ISA_avx512, false);
+    same_bits_for_batches("linear", "in=37x200 out=130");
+    same_bits_for_batches("linear", "in=21x512 out=5 bias=0");
+    linear_by = DIO_LINEAR_OWN;
 }
 
 /* ---- the same bits ---- */
@@ -382,32 +432,12 @@ static void test_same_bits_for_threads(void **state)
     }
 }
 
-/* Each picture alone, and each pair from the second on, against the batch. */
 static void test_same_bits_for_batches(void **state)
 {
     (void)state;
-    static const char *const rows[] = {"in=37x200 out=130", "in=5x7x64 out=33 bias=0"};
-    enum { CONVS = sizeof shapes / sizeof *shapes - 1, ROWS = sizeof rows / sizeof *rows };
-    for (int i = 0; i < CONVS + ROWS; i++) {
-        const char *line = i < CONVS ? shapes[i] : rows[i - CONVS];
-        struct bench b;
-        bench_open(&b, dio_op_find(i < CONVS ? "conv" : "linear"), line, DIO_ISA_avx512, false, 1);
-        run_phases(&b, b.step.forward, b.step.n_forward);
-        const int64_t images = b.step.n, y_image = b.y_count / images, x_image = b.x_count[0] / images;
-        float *whole = b.y;
-        b.y = poisoned((size_t)b.y_count * 4);
-        b.step.y[0] = b.y;
-        for (int64_t n = 1; n <= 2; n++) {
-            for (int64_t first = 0; first + n <= images; first++) {
-                b.step.n = n;
-                b.step.x[0] = b.x[0] + first * x_image;
-                run_phases(&b, b.step.forward, b.step.n_forward);
-                assert_memory_equal(b.y, whole + first * y_image, (size_t)(n * y_image) * 4);
-            }
-        }
-        free(whole);
-        bench_close(&b);
-    }
+    for (int i = 0; shapes[i]; i++) same_bits_for_batches("conv", shapes[i]);
+    same_bits_for_batches("linear", "in=37x200 out=130");
+    same_bits_for_batches("linear", "in=5x7x64 out=33 bias=0");
 }
 
 static void test_refusals(void **state)
@@ -434,6 +464,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conv_formula),          cmocka_unit_test(test_linear_formula),
+        cmocka_unit_test(test_linear_blas),
         cmocka_unit_test(test_same_bits_for_threads), cmocka_unit_test(test_same_bits_for_batches),
         cmocka_unit_test(test_refusals),
     };
