@@ -3,13 +3,15 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <omp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 #include "base/memory.h"
 #include "base/str.h"
@@ -128,15 +130,70 @@ WATCHED static void take_part(struct dio_team *team, int thread, int threads)
     atomic_fetch_add_explicit(&team->closed, 1, memory_order_release);
 }
 
+#ifdef _OPENMP
+static bool inside_region(void)
+{
+    return omp_in_parallel();
+}
+
 UNWATCHED static void run_region(struct dio_team *team)
 {
 #pragma omp parallel num_threads(team->threads) default(none) shared(team)
     take_part(team, omp_get_thread_num(), omp_get_num_threads());
 }
+#else
+/* Compilers without OpenMP: threads for each region.  Slow for small work; for checking and fuzzing. */
+static _Thread_local bool inside;
+
+struct member {
+    struct dio_team *team;
+    pthread_mutex_t *gate; /* opens when it is known how many threads there are */
+    const int *threads;
+    int number;
+};
+
+static bool inside_region(void)
+{
+    return inside;
+}
+
+static void *run_member(void *arg)
+{
+    struct member *member = arg;
+    pthread_mutex_lock(member->gate);
+    int threads = *member->threads;
+    pthread_mutex_unlock(member->gate);
+    inside = true;
+    take_part(member->team, member->number, threads);
+    inside = false;
+    return NULL;
+}
+
+static void run_region(struct dio_team *team)
+{
+    enum { MOST = 64 };
+    struct member members[MOST];
+    pthread_t started[MOST];
+    pthread_mutex_t gate;
+    int threads = 1, wanted = team->threads < MOST ? team->threads : MOST;
+    pthread_mutex_init(&gate, NULL);
+    pthread_mutex_lock(&gate);
+    for (; threads < wanted; threads++) {
+        members[threads] = (struct member){team, &gate, &threads, threads};
+        if (pthread_create(&started[threads], NULL, run_member, &members[threads]) != 0) break;
+    }
+    pthread_mutex_unlock(&gate);
+    inside = true;
+    take_part(team, 0, threads);
+    inside = false;
+    for (int i = 1; i < threads; i++) pthread_join(started[i], NULL);
+    pthread_mutex_destroy(&gate);
+}
+#endif
 
 void dio_team_run(struct dio_team *team, const struct dio_phase *phases, size_t count)
 {
-    if (!team || team->threads == 1 || omp_in_parallel() || !worth_a_region(phases, count)) {
+    if (!team || team->threads == 1 || inside_region() || !worth_a_region(phases, count)) {
         run_serially(phases, count);
         return;
     }
