@@ -70,6 +70,7 @@ bool cli_takes(const struct cli_verb *verb, const diopter_option_info *info);
 void cli_console_settings(struct cli *cli, diopter_settings *settings);
 /* Notes and warnings wait until work begins, so that a refusal is one line. */
 void cli_console_begin(void);
+void cli_console_no_notes(void);
 /* Ends a progress line, and says how many messages of one kind were left out. */
 void cli_console_end(void);
 /* "diopter: VERB: text", and returns 2. */

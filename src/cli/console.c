@@ -17,7 +17,7 @@
 enum { MOST_OF_ONE_KIND = 10, KINDS = 64 };
 
 static struct {
-    bool json, quiet, working, terminal;
+    bool json, quiet, no_notes, working, terminal;
     char **waiting;         /* lines held back until work begins */
     size_t n_waiting;
     struct {
@@ -77,7 +77,7 @@ static void hold(const char *line)
 static void on_message(void *user, const diopter_message *message)
 {
     (void)user;
-    if (console.quiet && message->level == DIOPTER_NOTE) return;
+    if ((console.quiet || console.no_notes) && message->level == DIOPTER_NOTE) return;
     if (message->code[0] && !wanted(message->code)) return;
     char line[2400];
     if (console.json) (void)snprintf(line, sizeof line, "%s", message->json);
@@ -162,6 +162,11 @@ void cli_console_settings(struct cli *cli, diopter_settings *settings)
     settings->on_message = on_message;
     settings->on_progress = on_progress;
     settings->user = NULL;
+}
+
+void cli_console_no_notes(void)
+{
+    console.no_notes = true;
 }
 
 void cli_console_begin(void)

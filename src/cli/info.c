@@ -9,8 +9,8 @@
 static void print_count(const char *label, int64_t value, const char *unit)
 {
     double v = (double)value;
-    if (value >= 1000000000) printf("%s%.2f G%s", label, v / 1e9, unit);
-    else if (value >= 1000000) printf("%s%.2f M%s", label, v / 1e6, unit);
+    if (value >= 1000000000) printf("%s%.2f G %s", label, v / 1e9, unit);
+    else if (value >= 1000000) printf("%s%.2f M %s", label, v / 1e6, unit);
     else printf("%s%" PRId64 "%s%s", label, value, unit[0] ? " " : "", unit);
 }
 
@@ -152,6 +152,7 @@ static void print_json(const diopter_model *model, const diopter_model_info *inf
 static int run(struct cli *cli)
 {
     diopter_model *model = NULL;
+    cli_console_no_notes(); /* they stand in the text */
     diopter_status status = diopter_model_open(cli->context, cli->names[0], cli->options, &model);
     if (status != DIOPTER_OK) return cli_finish(cli, status);
     diopter_model_info info = {.size = sizeof info};
