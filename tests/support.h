@@ -169,12 +169,12 @@ static inline void test_folder_remove(struct test_folder *folder)
     test_remove_tree(folder->path);
 }
 
-/* FOLDER/NAME; the text lives until the fourth next call. */
+/* FOLDER/NAME; the text lives until the sixteenth next call. */
 static inline const char *test_in(const struct test_folder *folder, const char *name)
 {
-    static char paths[4][1024];
+    static char paths[16][1024];
     static int next;
-    char *path = paths[next++ % 4];
+    char *path = paths[next++ % 16];
     int length = snprintf(path, sizeof paths[0], "%s/%s", folder->path, name);
     assert_in_range(length, 1, sizeof paths[0] - 1);
     return path;
