@@ -1,8 +1,8 @@
 # Sourced by the other scripts: installs Debian packages that are missing, and nothing when none is.
 
 build_packages="gcc cmake ninja-build pkg-config libjpeg62-turbo-dev libpng-dev libstb-dev libopenblas0-pthread
-libjansson-dev libyaml-dev libarchive-dev zlib1g-dev nettle-dev"
-test_packages="libcmocka-dev python3 xz-utils"
+libyaml-dev libarchive-dev zlib1g-dev nettle-dev"
+test_packages="libcmocka-dev libjansson-dev python3 xz-utils"
 
 # need_packages NAME...
 need_packages() {
