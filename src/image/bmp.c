@@ -27,10 +27,6 @@ struct bmp {
     size_t pixels_at, row_bytes; /* rows are padded to this */
 };
 
-#define REFUSE(job_, row_, offset_, ...)                                                                               \
-    dio_fail((job_)->ctx, DIO_ERR_INPUT, row_, &(struct dio_place){.file = (job_)->name, .offset = DIO_AT(offset_)},   \
-             __VA_ARGS__)
-
 static bool probe(const char *name, const uint8_t *bytes, size_t size)
 {
     (void)name;
@@ -59,8 +55,8 @@ static dio_status read_masks(struct dio_decode *job, struct bmp *bmp, size_t hea
     if (header >= 56) bmp->alpha = dio_le32(bytes + FILE_HEADER + PLAIN_HEADER + 12);
     for (int i = 0; i < 3; i++) {
         if (!mask_sound(bmp->mask[i])) {
-            return REFUSE(job, "I17", FILE_HEADER + PLAIN_HEADER + 4 * i, "BMP: colour mask 0x%08x",
-                          (unsigned)bmp->mask[i]);
+            return DIO_REFUSE(job, "I17", FILE_HEADER + PLAIN_HEADER + 4 * i, "BMP: colour mask 0x%08x",
+                              (unsigned)bmp->mask[i]);
         }
     }
     return DIO_OK;
@@ -70,14 +66,14 @@ static dio_status check_compression(struct dio_decode *job, const struct bmp *bm
 {
     const uint32_t bits = bmp->bits;
     if (bits != 1 && bits != 4 && bits != 8 && bits != 16 && bits != 24 && bits != 32) {
-        return REFUSE(job, "I17", 28, "BMP: %u bits a pixel", (unsigned)bits);
+        return DIO_REFUSE(job, "I17", 28, "BMP: %u bits a pixel", (unsigned)bits);
     }
     const bool fits =
         bmp->compression == RGB || (bmp->compression == RLE8 && bits == 8) || (bmp->compression == RLE4 && bits == 4) ||
         ((bmp->compression == BITFIELDS || bmp->compression == ALPHA_BITFIELDS) && (bits == 16 || bits == 32));
     if (fits) return DIO_OK;
-    return REFUSE(job, "I17", 30, "BMP: compression %u with %u bits is not supported", (unsigned)bmp->compression,
-                  (unsigned)bits);
+    return DIO_REFUSE(job, "I17", 30, "BMP: compression %u with %u bits is not supported", (unsigned)bmp->compression,
+                      (unsigned)bits);
 }
 
 static dio_status read_header(struct dio_decode *job, struct bmp *bmp)
@@ -87,7 +83,7 @@ static dio_status read_header(struct dio_decode *job, struct bmp *bmp)
     const size_t header = dio_le32(bytes + 14);
     const bool os2 = header == OS2_HEADER;
     if (!os2 && header != 40 && header != 52 && header != 56 && header != 64 && header != 108 && header != 124) {
-        return REFUSE(job, "I17", 14, "BMP: header of %zu bytes", header);
+        return DIO_REFUSE(job, "I17", 14, "BMP: header of %zu bytes", header);
     }
     if (job->size < FILE_HEADER + header) return dio_picture_truncated(job);
     const int64_t width = os2 ? (int64_t)dio_le16(bytes + 18) : (int32_t)dio_le32(bytes + 18);
@@ -106,17 +102,17 @@ static dio_status read_header(struct dio_decode *job, struct bmp *bmp)
     bmp->palette_at = FILE_HEADER + header;
     bmp->entry = os2 ? 3 : 4;
     const size_t declared = os2 ? 0 : dio_le32(bytes + 46), most = (size_t)1 << bmp->bits;
-    if (declared > 65536) return REFUSE(job, "I17", 46, "BMP: palette of %zu colours", declared);
+    if (declared > 65536) return DIO_REFUSE(job, "I17", 46, "BMP: palette of %zu colours", declared);
     bmp->colours = declared && declared < most ? declared : most;
     if (bmp->pixels_at < bmp->palette_at) {
-        return REFUSE(job, "I17", 10, "BMP: pixels at offset %zu, within the header", bmp->pixels_at);
+        return DIO_REFUSE(job, "I17", 10, "BMP: pixels at offset %zu, within the header", bmp->pixels_at);
     }
     /* A palette that runs into the pixels is as long as there is room. */
     if (bmp->colours > (bmp->pixels_at - bmp->palette_at) / bmp->entry) {
         bmp->colours = (bmp->pixels_at - bmp->palette_at) / bmp->entry;
     }
     if (bmp->palette_at + bmp->colours * bmp->entry > job->size) return dio_picture_truncated(job);
-    if (bmp->colours == 0) return REFUSE(job, "I17", 46, "BMP: no palette");
+    if (bmp->colours == 0) return DIO_REFUSE(job, "I17", 46, "BMP: no palette");
     return DIO_OK;
 }
 
@@ -145,11 +141,11 @@ static dio_status unpack_runs(struct dio_decode *job, const struct bmp *bmp, uin
             x += bytes[at];
             y += bytes[at + 1];
             at += 2;
-            if (x > width || y >= height) return REFUSE(job, "I17", start, "RLE data leaves the picture");
+            if (x > width || y >= height) return DIO_REFUSE(job, "I17", start, "RLE data leaves the picture");
             continue;
         }
         const size_t pixels = count ? count : value;
-        if (y >= height || pixels > width - x) return REFUSE(job, "I17", start, "RLE data leaves the row");
+        if (y >= height || pixels > width - x) return DIO_REFUSE(job, "I17", start, "RLE data leaves the row");
         if (count) {
             for (size_t i = 0; i < pixels; i++) {
                 out[y * width + x++] = (uint8_t)(!nibbles ? value : i & 1 ? value & 15 : value >> 4);
@@ -176,8 +172,8 @@ static dio_status check_indices(struct dio_decode *job, const struct bmp *bmp, c
             const unsigned shift = 8 - bits - (unsigned)(bit & 7), mask = (1u << bits) - 1;
             const unsigned index = (rows[(size_t)y * row_bytes + bit / 8] >> shift) & mask;
             if (index >= bmp->colours) {
-                return REFUSE(job, "I17", bmp->pixels_at, "palette index %u, the palette has %zu colours", index,
-                              bmp->colours);
+                return DIO_REFUSE(job, "I17", bmp->pixels_at, "palette index %u, the palette has %zu colours", index,
+                                  bmp->colours);
             }
         }
     }
@@ -233,7 +229,7 @@ static dio_status decode(struct dio_decode *job)
     DIO_PASS(read_header(job, &bmp));
     uint8_t header[FILE_HEADER + PLAIN_HEADER + 4 * 256];
     if (bmp.pixels_at > job->size) {
-        return REFUSE(job, "I17", 10, "BMP: pixels at offset %zu, beyond the end of the file", bmp.pixels_at);
+        return DIO_REFUSE(job, "I17", 10, "BMP: pixels at offset %zu, beyond the end of the file", bmp.pixels_at);
     }
     if (bmp.compression == RLE8 || bmp.compression == RLE4) return decode_runs(job, &bmp, header);
 

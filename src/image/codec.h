@@ -25,6 +25,11 @@ struct dio_codec {
 #include "image/list.def"
 #undef DIO_ENTRY
 
+/* Refuses the file of a job: row of the catalogue, where in the file, what is wrong. */
+#define DIO_REFUSE(job_, row_, offset_, ...)                                                                           \
+    dio_fail((job_)->ctx, DIO_ERR_INPUT, row_, &(struct dio_place){.file = (job_)->name, .offset = DIO_AT(offset_)},   \
+             __VA_ARGS__)
+
 /* Row I5 and I6: sizes that are refused from the header alone.  `offset` is where the size stands. */
 dio_status dio_picture_check_size(struct dio_ctx *ctx, const char *name, int64_t width, int64_t height, size_t offset);
 

@@ -18,10 +18,6 @@ struct gif {
     int32_t frame_width, frame_height;
 };
 
-#define REFUSE(job_, row_, offset_, ...)                                                                               \
-    dio_fail((job_)->ctx, DIO_ERR_INPUT, row_, &(struct dio_place){.file = (job_)->name, .offset = DIO_AT(offset_)},   \
-             __VA_ARGS__)
-
 static bool probe(const char *name, const uint8_t *bytes, size_t size)
 {
     (void)name;
@@ -54,10 +50,10 @@ static dio_status read_frame(struct dio_decode *job, struct gif *gif, size_t at)
     gif->frame_width = (int32_t)dio_le16(bytes + at + 5);
     gif->frame_height = (int32_t)dio_le16(bytes + at + 7);
     if (gif->frame_width == 0 || gif->frame_height == 0) {
-        return REFUSE(job, "I6", at + 5, "frame of %d x %d pixels", (int)gif->frame_width, (int)gif->frame_height);
+        return DIO_REFUSE(job, "I6", at + 5, "frame of %d x %d pixels", (int)gif->frame_width, (int)gif->frame_height);
     }
     if (x + gif->frame_width > gif->width || y + gif->frame_height > gif->height) {
-        return REFUSE(job, "I18", at + 1, "frame outside the canvas of %d x %d", (int)gif->width, (int)gif->height);
+        return DIO_REFUSE(job, "I18", at + 1, "frame outside the canvas of %d x %d", (int)gif->width, (int)gif->height);
     }
     const size_t local = table_size(bytes[at + 9]);
     at += 10;
@@ -68,7 +64,7 @@ static dio_status read_frame(struct dio_decode *job, struct gif *gif, size_t at)
         gif->palette_at = HEADER;
         gif->colours = gif->global_colours;
     }
-    if (gif->colours == 0) return REFUSE(job, "I18", at, "GIF without a palette is not supported");
+    if (gif->colours == 0) return DIO_REFUSE(job, "I18", at, "GIF without a palette is not supported");
     if (job->size - at < 3 * local + 1) return dio_picture_truncated(job);
     gif->codes_at = at + 3 * local;
     return DIO_OK;
@@ -89,8 +85,8 @@ static dio_status read_blocks(struct dio_decode *job, struct gif *gif)
     while (at < job->size) {
         const unsigned kind = bytes[at];
         if (kind == ',') return read_frame(job, gif, at);
-        if (kind == ';') return REFUSE(job, "I18", at, "GIF without a frame");
-        if (kind != '!') return REFUSE(job, "I18", at, "GIF: unknown block 0x%02x", kind);
+        if (kind == ';') return DIO_REFUSE(job, "I18", at, "GIF without a frame");
+        if (kind != '!') return DIO_REFUSE(job, "I18", at, "GIF: unknown block 0x%02x", kind);
         if (job->size - at >= 8 && bytes[at + 1] == 0xf9 && bytes[at + 2] == 4) {
             gif->control_at = at + 3;
             gif->transparent = bytes[at + 3] & TRANSPARENT;
@@ -135,15 +131,15 @@ static unsigned read_code(struct bits *bits, unsigned width)
 static dio_status too_few(struct dio_decode *job, const struct bits *bits, uint64_t got, uint64_t wanted)
 {
     if (bits->file_over) return dio_picture_truncated(job);
-    return REFUSE(job, "I3", bits->at, "data ends after %llu of %llu pixels", (unsigned long long)got,
-                  (unsigned long long)wanted);
+    return DIO_REFUSE(job, "I3", bits->at, "data ends after %llu of %llu pixels", (unsigned long long)got,
+                      (unsigned long long)wanted);
 }
 
 /* Counts the pixels that the codes make; every code must be in the table, every colour in the palette. */
 static dio_status check_codes(struct dio_decode *job, struct gif *gif)
 {
     const unsigned minimum = job->bytes[gif->codes_at];
-    if (minimum < 2 || minimum > 8) return REFUSE(job, "I18", gif->codes_at, "LZW code size %u (2 to 8)", minimum);
+    if (minimum < 2 || minimum > 8) return DIO_REFUSE(job, "I18", gif->codes_at, "LZW code size %u (2 to 8)", minimum);
     const unsigned clear = 1u << minimum, end = clear + 1;
     struct bits bits = {.job = job, .at = gif->codes_at + 1};
     uint32_t lengths[MAX_CODES];
@@ -162,10 +158,10 @@ static dio_status check_codes(struct dio_decode *job, struct gif *gif)
         }
         const bool first = before == MAX_CODES;
         if (first ? code > clear : code > next || (code == next && next == MAX_CODES)) {
-            return REFUSE(job, "I18", bits.at, "LZW code %u is not in the table", code);
+            return DIO_REFUSE(job, "I18", bits.at, "LZW code %u is not in the table", code);
         }
         if (code < clear && code >= gif->colours) {
-            return REFUSE(job, "I18", bits.at, "palette index %u, the palette has %zu colours", code, gif->colours);
+            return DIO_REFUSE(job, "I18", bits.at, "palette index %u, the palette has %zu colours", code, gif->colours);
         }
         if (!first && next < MAX_CODES) {
             lengths[next++] = lengths[before] + 1;

@@ -34,10 +34,6 @@ struct walk {
     bool quantisation[4];
 };
 
-#define REFUSE(walk_, row_, offset_, ...)                                                                              \
-    dio_fail((walk_)->job->ctx, DIO_ERR_INPUT, row_,                                                                   \
-             &(struct dio_place){.file = (walk_)->job->name, .offset = DIO_AT(offset_)}, __VA_ARGS__)
-
 static dio_status refuse_kind(struct walk *walk, unsigned marker, size_t at)
 {
     const char *kind = marker == SOF55                                           ? "JPEG-LS"
@@ -53,23 +49,23 @@ static dio_status refuse_kind(struct walk *walk, unsigned marker, size_t at)
 static dio_status read_frame(struct walk *walk, unsigned marker, const uint8_t *body, size_t length, size_t at)
 {
     struct dio_jpeg_scan *scan = walk->scan;
-    if (scan->components) return REFUSE(walk, "I12", at, "second frame header (SOF)");
-    if (length < 6) return REFUSE(walk, "I12", at, "SOF: %zu bytes, too short", length);
-    if (body[0] == 12) return REFUSE(walk, "I13", at, "12-bit JPEG is not supported");
-    if (body[0] != 8) return REFUSE(walk, "I12", at, "SOF: precision of %d bits", body[0]);
+    if (scan->components) return DIO_REFUSE(walk->job, "I12", at, "second frame header (SOF)");
+    if (length < 6) return DIO_REFUSE(walk->job, "I12", at, "SOF: %zu bytes, too short", length);
+    if (body[0] == 12) return DIO_REFUSE(walk->job, "I13", at, "12-bit JPEG is not supported");
+    if (body[0] != 8) return DIO_REFUSE(walk->job, "I12", at, "SOF: precision of %d bits", body[0]);
     scan->height = (int32_t)dio_be16(body + 1);
     scan->width = (int32_t)dio_be16(body + 3);
     DIO_PASS(dio_picture_check_size(walk->job->ctx, walk->job->name, scan->width, scan->height, at + 1));
     if (scan->width > MAX_SIDE || scan->height > MAX_SIDE) {
-        return REFUSE(walk, "I5", at + 1, "%d x %d pixels, too large: the limit for JPEG is %d a side",
-                      (int)scan->width, (int)scan->height, (int)MAX_SIDE);
+        return DIO_REFUSE(walk->job, "I5", at + 1, "%d x %d pixels, too large: the limit for JPEG is %d a side",
+                          (int)scan->width, (int)scan->height, (int)MAX_SIDE);
     }
     const unsigned components = body[5];
     if (components != 1 && components != 3 && components != 4) {
-        return REFUSE(walk, "I12", at + 5, "SOF: %u components (1, 3 or 4)", components);
+        return DIO_REFUSE(walk->job, "I12", at + 5, "SOF: %u components (1, 3 or 4)", components);
     }
     if (length != 6 + 3u * components) {
-        return REFUSE(walk, "I12", at, "SOF: %zu bytes for %u components", length, components);
+        return DIO_REFUSE(walk->job, "I12", at, "SOF: %zu bytes for %u components", length, components);
     }
     for (unsigned i = 0; i < components; i++) {
         const uint8_t *p = body + 6 + 3u * i;
@@ -77,11 +73,16 @@ static dio_status read_frame(struct walk *walk, unsigned marker, const uint8_t *
         struct dio_jpeg_component *component = &scan->component[i];
         *component = (struct dio_jpeg_component){p[0], p[1] >> 4, p[1] & 15, p[2]};
         if (component->across < 1 || component->across > 4 || component->down < 1 || component->down > 4) {
-            return REFUSE(walk, "I12", here + 1, "SOF: sampling factor %d x %d", component->across, component->down);
+            return DIO_REFUSE(walk->job, "I12", here + 1, "SOF: sampling factor %d x %d", component->across,
+                              component->down);
         }
-        if (component->table > 3) return REFUSE(walk, "I12", here + 2, "SOF: quantisation table %d", component->table);
+        if (component->table > 3) {
+            return DIO_REFUSE(walk->job, "I12", here + 2, "SOF: quantisation table %d", component->table);
+        }
         for (unsigned k = 0; k < i; k++) {
-            if (scan->component[k].id == p[0]) return REFUSE(walk, "I12", here, "SOF: two components with id %d", p[0]);
+            if (scan->component[k].id == p[0]) {
+                return DIO_REFUSE(walk->job, "I12", here, "SOF: two components with id %d", p[0]);
+            }
         }
     }
     scan->components = (int32_t)components;
@@ -95,10 +96,10 @@ static dio_status read_quantisation(struct walk *walk, const uint8_t *body, size
     size_t used = 0;
     while (used < length) {
         const unsigned precision = body[used] >> 4, index = body[used] & 15;
-        if (precision > 1) return REFUSE(walk, "I12", at + used, "DQT: precision %u", precision);
-        if (index > 3) return REFUSE(walk, "I12", at + used, "DQT: quantisation table %u", index);
+        if (precision > 1) return DIO_REFUSE(walk->job, "I12", at + used, "DQT: precision %u", precision);
+        if (index > 3) return DIO_REFUSE(walk->job, "I12", at + used, "DQT: quantisation table %u", index);
         used += 1 + (precision ? 128u : 64u);
-        if (used > length) return REFUSE(walk, "I12", at, "DQT: quantisation table cut short");
+        if (used > length) return DIO_REFUSE(walk->job, "I12", at, "DQT: quantisation table cut short");
         walk->quantisation[index] = true;
     }
     return DIO_OK;
@@ -110,21 +111,22 @@ static dio_status read_huffman(struct walk *walk, const uint8_t *body, size_t le
     while (used < length) {
         const unsigned class = body[used] >> 4, index = body[used] & 15;
         if (class > 1 || index > 3) {
-            return REFUSE(walk, "I12", at + used, "DHT: Huffman table %u of class %u", index, class);
+            return DIO_REFUSE(walk->job, "I12", at + used, "DHT: Huffman table %u of class %u", index, class);
         }
-        if (length - used < 17) return REFUSE(walk, "I12", at + used, "DHT: Huffman table cut short");
+        if (length - used < 17) return DIO_REFUSE(walk->job, "I12", at + used, "DHT: Huffman table cut short");
         unsigned total = 0, free_codes = 1;
         for (unsigned i = 1; i <= 16; i++) {
             const unsigned count = body[used + i];
             free_codes *= 2;
             if (count > free_codes) {
-                return REFUSE(walk, "I12", at + used + i, "DHT: more Huffman codes of %u bits than there can be", i);
+                return DIO_REFUSE(walk->job, "I12", at + used + i,
+                                  "DHT: more Huffman codes of %u bits than there can be", i);
             }
             free_codes -= count;
             total += count;
         }
         if (total > 256 || length - used - 17 < total) {
-            return REFUSE(walk, "I12", at + used, "DHT: %u Huffman symbols", total);
+            return DIO_REFUSE(walk->job, "I12", at + used, "DHT: %u Huffman symbols", total);
         }
         used += 17 + total;
     }
@@ -134,10 +136,10 @@ static dio_status read_huffman(struct walk *walk, const uint8_t *body, size_t le
 static dio_status read_scan_header(struct walk *walk, const uint8_t *body, size_t length, size_t at)
 {
     struct dio_jpeg_scan *scan = walk->scan;
-    if (!scan->components) return REFUSE(walk, "I12", at, "scan (SOS) before the frame header (SOF)");
+    if (!scan->components) return DIO_REFUSE(walk->job, "I12", at, "scan (SOS) before the frame header (SOF)");
     const unsigned count = length ? body[0] : 0;
     if (count < 1 || count > 4 || length != 4 + 2u * count) {
-        return REFUSE(walk, "I12", at, "SOS: %u components in %zu bytes", count, length);
+        return DIO_REFUSE(walk->job, "I12", at, "SOS: %u components in %zu bytes", count, length);
     }
     for (unsigned i = 0; i < count; i++) {
         const uint8_t *p = body + 1 + 2u * i;
@@ -146,12 +148,12 @@ static dio_status read_scan_header(struct walk *walk, const uint8_t *body, size_
         for (int32_t k = 0; k < scan->components; k++) {
             if (scan->component[k].id == p[0]) component = &scan->component[k];
         }
-        if (!component) return REFUSE(walk, "I12", here, "SOS: component %d is not in the frame header", p[0]);
+        if (!component) return DIO_REFUSE(walk->job, "I12", here, "SOS: component %d is not in the frame header", p[0]);
         if (p[1] >> 4 > 3 || (p[1] & 15) > 3) {
-            return REFUSE(walk, "I12", here + 1, "SOS: Huffman tables %d and %d", p[1] >> 4, p[1] & 15);
+            return DIO_REFUSE(walk->job, "I12", here + 1, "SOS: Huffman tables %d and %d", p[1] >> 4, p[1] & 15);
         }
         if (!walk->quantisation[component->table]) {
-            return REFUSE(walk, "I12", here, "quantisation table %d is missing (DQT)", component->table);
+            return DIO_REFUSE(walk->job, "I12", here, "quantisation table %d is missing (DQT)", component->table);
         }
     }
     if (++scan->scans > walk->job->ctx->limits.max_scans) {
@@ -247,7 +249,7 @@ dio_status dio_jpeg_scan(const struct dio_decode *job, struct dio_jpeg_scan *sca
         if (at >= job->size) break;
         const unsigned marker = bytes[at++];
         if (marker == 0 || marker == TEM || (marker >= RST0 && marker <= RST7)) continue;
-        if (marker == SOI) return REFUSE(&walk, "I12", at - 2, "second SOI marker");
+        if (marker == SOI) return DIO_REFUSE(job, "I12", at - 2, "second SOI marker");
         if (marker == EOI) {
             scan->has_end = true;
             break;
@@ -256,7 +258,7 @@ dio_status dio_jpeg_scan(const struct dio_decode *job, struct dio_jpeg_scan *sca
         if (cut && scan->scans && job->options.allow_damaged) break;
         if (cut) return dio_picture_truncated(job);
         const size_t length = dio_be16(bytes + at);
-        if (length < 2) return REFUSE(&walk, "I12", at, "segment length %zu (marker 0x%02x)", length, marker);
+        if (length < 2) return DIO_REFUSE(job, "I12", at, "segment length %zu (marker 0x%02x)", length, marker);
         DIO_PASS(read_segment(&walk, marker, bytes + at + 2, length - 2, at + 2));
         at += length;
         if (marker == SOS) {
@@ -266,8 +268,8 @@ dio_status dio_jpeg_scan(const struct dio_decode *job, struct dio_jpeg_scan *sca
         }
     }
     if (!scan->has_end && !scan->scans) return dio_picture_truncated(job);
-    if (!scan->components) return REFUSE(&walk, "I12", at, "no frame header (SOF)");
-    if (!scan->scans) return REFUSE(&walk, "I12", at, "no scan (SOS)");
+    if (!scan->components) return DIO_REFUSE(job, "I12", at, "no frame header (SOF)");
+    if (!scan->scans) return DIO_REFUSE(job, "I12", at, "no scan (SOS)");
     if (!enough_data(scan) && !job->options.allow_damaged) return dio_picture_truncated(job);
     return DIO_OK;
 }

@@ -13,10 +13,6 @@ struct pnm {
     size_t at;            /* reading position */
 };
 
-#define REFUSE(job_, row_, offset_, ...)                                                                               \
-    dio_fail((job_)->ctx, DIO_ERR_INPUT, row_, &(struct dio_place){.file = (job_)->name, .offset = DIO_AT(offset_)},   \
-             __VA_ARGS__)
-
 static bool blank(unsigned byte)
 {
     return byte == ' ' || (byte >= '\t' && byte <= '\r');
@@ -53,7 +49,9 @@ static dio_status read_number(struct dio_decode *job, struct pnm *pnm, const cha
 {
     skip_blanks(job, pnm);
     if (pnm->at >= job->size) return dio_picture_truncated(job);
-    if (!digit(job->bytes[pnm->at])) return REFUSE(job, "I20", pnm->at, "PNM: no number where the %s should be", what);
+    if (!digit(job->bytes[pnm->at])) {
+        return DIO_REFUSE(job, "I20", pnm->at, "PNM: no number where the %s should be", what);
+    }
     uint64_t number = 0;
     for (; pnm->at < job->size && digit(job->bytes[pnm->at]); pnm->at++) {
         number = number * 10 + job->bytes[pnm->at] - '0';
@@ -69,7 +67,7 @@ static dio_status read_header(struct dio_decode *job, struct pnm *pnm)
     pnm->kind = job->bytes[1] - '0';
     pnm->at = 2;
     pnm->largest = 1;
-    if (digit(job->bytes[2])) return REFUSE(job, "I20", 2, "PNM header: no white space after P%d", pnm->kind);
+    if (digit(job->bytes[2])) return DIO_REFUSE(job, "I20", 2, "PNM header: no white space after P%d", pnm->kind);
     size_t at = pnm->at;
     DIO_PASS(read_number(job, pnm, "width", INT32_MAX, &width));
     DIO_PASS(read_number(job, pnm, "height", INT32_MAX, &height));
@@ -80,13 +78,13 @@ static dio_status read_header(struct dio_decode *job, struct pnm *pnm)
         at = pnm->at;
         DIO_PASS(read_number(job, pnm, "maxval", 65535, &pnm->largest));
         if (pnm->largest < 1 || pnm->largest > 65535) {
-            return REFUSE(job, "I20", at, "maxval %s (1 to 65535)", pnm->largest ? "above 65535" : "0");
+            return DIO_REFUSE(job, "I20", at, "maxval %s (1 to 65535)", pnm->largest ? "above 65535" : "0");
         }
     }
     if (pnm->kind >= 4) {
         if (pnm->at >= job->size) return dio_picture_truncated(job);
         if (!blank(job->bytes[pnm->at])) {
-            return REFUSE(job, "I20", pnm->at, "PNM header: no white space before the samples");
+            return DIO_REFUSE(job, "I20", pnm->at, "PNM header: no white space before the samples");
         }
         pnm->at++;
     }
@@ -95,7 +93,7 @@ static dio_status read_header(struct dio_decode *job, struct pnm *pnm)
 
 static dio_status too_large(struct dio_decode *job, size_t at, unsigned value, unsigned largest)
 {
-    return REFUSE(job, "I20", at, "sample %u above maxval %u", value, largest);
+    return DIO_REFUSE(job, "I20", at, "sample %u above maxval %u", value, largest);
 }
 
 /* Sample i: grey goes to all three channels, 16-bit samples stay as they are. */
@@ -120,7 +118,7 @@ static dio_status read_text(struct dio_decode *job, struct pnm *pnm, size_t samp
         if (at >= job->size) return dio_picture_truncated(job);
         if (pnm->kind == 1) {
             const unsigned byte = job->bytes[pnm->at++];
-            if (byte != '0' && byte != '1') return REFUSE(job, "I20", at, "PNM: sample is not 0 or 1");
+            if (byte != '0' && byte != '1') return DIO_REFUSE(job, "I20", at, "PNM: sample is not 0 or 1");
             value = byte == '0';
         } else {
             DIO_PASS(read_number(job, pnm, "next sample", 65535, &value));

@@ -16,10 +16,6 @@ struct tga {
     size_t pixel; /* bytes */
 };
 
-#define REFUSE(job_, row_, offset_, ...)                                                                               \
-    dio_fail((job_)->ctx, DIO_ERR_INPUT, row_, &(struct dio_place){.file = (job_)->name, .offset = DIO_AT(offset_)},   \
-             __VA_ARGS__)
-
 static bool probe(const char *name, const uint8_t *bytes, size_t size)
 {
     static const char *const extensions[] = {".tga", ".icb", ".vda", ".vst"};
@@ -44,17 +40,17 @@ static dio_status read_header(struct dio_decode *job, struct tga *tga)
     tga->runs = bytes[2] & RUNS;
     tga->kind = bytes[2] & ~(unsigned)RUNS;
     if (tga->kind < PALETTE || tga->kind > GREY || bytes[1] > 1) {
-        return REFUSE(job, "I19", 2, "not a TGA: picture type %d", bytes[2]);
+        return DIO_REFUSE(job, "I19", 2, "not a TGA: picture type %d", bytes[2]);
     }
     if ((tga->kind == PALETTE) != (bytes[1] == 1)) {
-        return REFUSE(job, "I19", 1, "TGA: type %d with palette flag %d", bytes[2], bytes[1]);
+        return DIO_REFUSE(job, "I19", 1, "TGA: type %d with palette flag %d", bytes[2], bytes[1]);
     }
     tga->width = (int32_t)dio_le16(bytes + 12);
     tga->height = (int32_t)dio_le16(bytes + 14);
     DIO_PASS(dio_picture_check_size(job->ctx, job->name, tga->width, tga->height, 12));
     tga->bits = bytes[16];
     if (!depth_fits(tga->kind, tga->bits)) {
-        return REFUSE(job, "I19", 16, "TGA: %u bits a pixel with type %d", tga->bits, bytes[2]);
+        return DIO_REFUSE(job, "I19", 16, "TGA: %u bits a pixel with type %d", tga->bits, bytes[2]);
     }
     tga->pixel = (tga->bits + 7) / 8;
     tga->data_at = HEADER + (size_t)bytes[0];
@@ -62,12 +58,12 @@ static dio_status read_header(struct dio_decode *job, struct tga *tga)
         tga->colours = dio_le16(bytes + 5);
         const unsigned entry = bytes[7];
         if (dio_le16(bytes + 3) != 0) {
-            return REFUSE(job, "I19", 3, "TGA: palette that starts at %u is not supported",
-                          (unsigned)dio_le16(bytes + 3));
+            return DIO_REFUSE(job, "I19", 3, "TGA: palette that starts at %u is not supported",
+                              (unsigned)dio_le16(bytes + 3));
         }
-        if (tga->colours == 0) return REFUSE(job, "I19", 5, "TGA: palette without colours");
+        if (tga->colours == 0) return DIO_REFUSE(job, "I19", 5, "TGA: palette without colours");
         if (entry != 15 && entry != 16 && entry != 24 && entry != 32) {
-            return REFUSE(job, "I19", 7, "TGA: palette of %u bits", entry);
+            return DIO_REFUSE(job, "I19", 7, "TGA: palette of %u bits", entry);
         }
         tga->data_at += tga->colours * ((entry + 7) / 8);
     }
@@ -78,8 +74,8 @@ static dio_status check_indices(struct dio_decode *job, const struct tga *tga, s
 {
     for (size_t i = 0; tga->kind == PALETTE && i < count; i++) {
         if (job->bytes[at + i] >= tga->colours) {
-            return REFUSE(job, "I19", at + i, "palette index %d, the palette has %zu colours", job->bytes[at + i],
-                          tga->colours);
+            return DIO_REFUSE(job, "I19", at + i, "palette index %d, the palette has %zu colours", job->bytes[at + i],
+                              tga->colours);
         }
     }
     return DIO_OK;
@@ -97,7 +93,7 @@ static dio_status check_data(struct dio_decode *job, const struct tga *tga)
         if (at >= size) return dio_picture_truncated(job);
         const size_t count = (size_t)(job->bytes[at] & 127) + 1, stored = job->bytes[at] & 128 ? 1 : count;
         if (count > pixels - done) {
-            return REFUSE(job, "I19", at, "TGA: run of %zu pixels where %zu are left", count, pixels - done);
+            return DIO_REFUSE(job, "I19", at, "TGA: run of %zu pixels where %zu are left", count, pixels - done);
         }
         at++;
         if ((size - at) / tga->pixel < stored) return dio_picture_truncated(job);
