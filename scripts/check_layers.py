@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Holds the #include lines of src/ against scripts/layers.txt: a folder includes itself and what its line names.
 
-Also: OpenMP pragmas stand in base/threads.c alone, and the library neither prints nor ends the process.
+Also: OpenMP pragmas stand in base/threads.c alone, the library neither prints nor ends the process, memory comes from
+base/memory.h, and numbers and error texts do not depend on the locale.
 """
 import pathlib
 import re
@@ -15,6 +16,11 @@ for line in (root / "scripts/layers.txt").read_text().splitlines():
         allowed[folder.strip()] = set(may.split()) | {folder.strip()}
 
 FORBIDDEN = re.compile(r"(?<![\w.>])(?:exit|_exit|abort|printf|puts|perror|vprintf)\s*\(|fprintf\s*\(\s*std(?:out|err)")
+# Where a context exists, memory is counted and checked through it; api/ makes contexts and hands out blocks of its own.
+ALLOCATES = re.compile(r"(?<![\w.>])(?:malloc|calloc|realloc|reallocarray|strdup|strndup|asprintf)\s*\(")
+LOCALE = re.compile(r"(?<![\w.>])(?:strerror|perror|atof|atoi|strtod|strtof|setlocale|localtime|isalpha|toupper|tolower)\s*\(")
+MAY_ALLOCATE = {("base", "memory.c"), ("api", "context.c")}
+MAY_USE_LOCALE = {("base", "number.c"), ("base", "status.c")}
 problems = []
 for path in sorted((root / "src").rglob("*.[ch]")):
     parts = path.relative_to(root / "src").parts
@@ -43,6 +49,10 @@ for path in sorted((root / "src").rglob("*.[ch]")):
             continue
         if folder != "cli" and FORBIDDEN.search(code):
             problems.append(f"{where}: the library does not print or end the process")
+        if folder != "cli" and parts not in MAY_ALLOCATE and ALLOCATES.search(code):
+            problems.append(f"{where}: memory comes from base/memory.h")
+        if folder != "cli" and parts not in MAY_USE_LOCALE and LOCALE.search(code):
+            problems.append(f"{where}: depends on the locale; base/str.h and dio_errno_text do not")
 for problem in problems:
     print(problem)
 print(f"{len(problems)} problems" if problems else "layers hold")

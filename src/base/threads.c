@@ -255,6 +255,13 @@ static int threads_by_default(struct dio_ctx *ctx)
     return (int)value;
 }
 
+static void do_nothing(void *arg, int64_t piece, int thread)
+{
+    (void)arg;
+    (void)piece;
+    (void)thread;
+}
+
 dio_status dio_team_start(struct dio_ctx *ctx, int threads, struct dio_team **team)
 {
     *team = NULL;
@@ -272,6 +279,7 @@ dio_status dio_team_start(struct dio_ctx *ctx, int threads, struct dio_team **te
     if (!made) return DIO_ERR_ENV;
     made->threads = threads;
     made->spin_ns = threads > ctx->cpu.allowed ? 0 : SPIN_NS;
+    dio_team_for(made, threads, do_nothing, NULL); /* the threads start now, while there is room for them */
     *team = made;
     return DIO_OK;
 }

@@ -219,7 +219,9 @@ static dio_status locate(const struct manifest *m, const char *path, struct dio_
     if (n >= (int)sizeof whole) return dio_csv_fail(&m->csv, "C6", "the path is too long");
     if (stat(whole, &info) != 0) {
         if (errno == ENOENT || errno == ENOTDIR) return dio_csv_fail(&m->csv, "C6", "%s: no such file", path);
-        return dio_csv_fail(&m->csv, "C6", "%s: %s", path, strerror(errno));
+        char reason[128];
+        dio_errno_text(errno, reason, sizeof reason);
+        return dio_csv_fail(&m->csv, "C6", "%s: %s", path, reason);
     }
     if (S_ISDIR(info.st_mode)) return dio_csv_fail(&m->csv, "C6", "%s: a folder, not a picture", path);
     if (!S_ISREG(info.st_mode)) return dio_csv_fail(&m->csv, "C6", "%s: not a regular file", path);

@@ -20,9 +20,10 @@ static dio_status read_all(struct dio_ctx *ctx, const struct dio_ref *ref, int f
         ssize_t got = pread(fd, data + done, size - done, (off_t)(offset + done));
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) {
-            int error = errno;
+            char reason[128];
+            dio_errno_text(errno, reason, sizeof reason);
             dio_free(ctx, data);
-            return dio_fail(ctx, DIO_ERR_INPUT, "I3", &place, "read: %s", strerror(error));
+            return dio_fail(ctx, DIO_ERR_INPUT, "I3", &place, "read: %s", reason);
         }
         if (got == 0) {
             dio_free(ctx, data);
@@ -54,7 +55,9 @@ static dio_status read_file(struct dio_ctx *ctx, const struct dio_ref *ref, stru
         if (error == ENOENT && ref->size) {
             return dio_fail(ctx, DIO_ERR_INPUT, "D9", &place, "vanished since the start of the run");
         }
-        return dio_fail(ctx, DIO_ERR_INPUT, "D9", &place, "open: %s", strerror(error));
+        char reason[128];
+        dio_errno_text(error, reason, sizeof reason);
+        return dio_fail(ctx, DIO_ERR_INPUT, "D9", &place, "open: %s", reason);
     }
     struct stat info;
     dio_status status = DIO_OK;

@@ -1,6 +1,5 @@
 #include "image/png_scan.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -175,7 +174,8 @@ static dio_status walk_chunks(struct walk *walk)
                               .body = job->bytes + at + 8};
         memcpy(chunk.name, job->bytes + at + 4, 4);
         for (int i = 0; i < 4; i++) {
-            if (isalpha((unsigned char)chunk.name[i])) continue;
+            const unsigned lower = (unsigned char)chunk.name[i] | 0x20u;
+            if (lower >= 'a' && lower <= 'z') continue;
             if (walk->data) return DIO_OK; /* junk in place of IEND */
             return REFUSE(walk, "I8", NULL, at + 4, "damaged chunk type");
         }

@@ -2,6 +2,8 @@
 #include "base/threads.h"
 
 #include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "support.h"
 
@@ -124,8 +126,8 @@ static void test_many_regions(void **state)
     memset(&counts, 0, sizeof counts);
     counts.threads = 2;
     assert_ok(&test, dio_team_start(&test.ctx, 2, &team));
-    for (int i = 0; i < 5000; i++) dio_team_for(team, 3, count_piece, &counts);
-    each_once(&counts, 3, 5000);
+    for (int i = 0; i < 2000; i++) dio_team_for(team, 3, count_piece, &counts);
+    each_once(&counts, 3, 2000);
     dio_team_stop(&test.ctx, team);
     test_end(&test);
 }
@@ -162,6 +164,53 @@ static void test_environment(void **state)
     assert_int_equal(dio_team_size(team), 3);
     dio_team_stop(&test.ctx, team);
     test_end(&test);
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 };
+#elif defined(__has_feature)
+enum { SANITIZED = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) };
+#else
+enum { SANITIZED = 0 };
+#endif
+
+/* Exit status of a process that has room for a few threads only: 0 when the team made do with them, and said so. */
+static int use_what_starts(void)
+{
+    static struct counts counts;
+    struct test_ctx test;
+    struct dio_team *team;
+    FILE *file = fopen("/proc/self/statm", "r");
+    unsigned long pages = 0;
+    if (!file || fscanf(file, "%lu", &pages) != 1) return 1;
+    fclose(file);
+    rlim_t room = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + ((rlim_t)300 << 20);
+    struct rlimit limit = {room, room};
+    test_begin(&test);
+    if (setrlimit(RLIMIT_AS, &limit) != 0 || dio_team_start(&test.ctx, 200, &team) != DIO_OK) return 2;
+    int size = dio_team_size(team);
+    if (size >= 200 || size < 1 || !strstr(test.said, "warning: cannot start 200 threads; using ")) return 3;
+    counts.threads = size;
+    for (int i = 0; i < 20; i++) dio_team_for(team, PIECES, count_piece, &counts);
+    for (int i = 0; i < PIECES; i++) {
+        if (atomic_load(&counts.runs[i]) != 20) return 4;
+    }
+    return atomic_load(&counts.wrong_thread) ? 5 : 0;
+}
+
+static void test_few_threads(void **state)
+{
+    (void)state;
+    if (SANITIZED) {
+        print_message("skipped: a sanitizer needs more address space than the limit leaves\n");
+        skip();
+    }
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) _exit(use_what_starts());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static dio_status start_both(struct test_ctx *test, void *arg)
@@ -225,6 +274,7 @@ static void test_background(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_few_threads), /* first: it forks, and threads do not outlive a fork */
         cmocka_unit_test(test_team),   cmocka_unit_test(test_many_regions), cmocka_unit_test(test_environment),
         cmocka_unit_test(test_memory), cmocka_unit_test(test_background),
     };
