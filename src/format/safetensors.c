@@ -1,19 +1,22 @@
 /* safetensors: u64 header length, a JSON header, the data.  Every rule of the catalogue's rows S1 to S20. */
 #include "format/safetensors.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
 #include "base/str.h"
-#include "format/jsonscan.h"
 #include "format/place.h"
+#include "text/json.h"
 
 struct header {
     struct dio_ctx *ctx;
     const char *path;
     struct dio_weights *out;
-    struct dio_jsonscan scan;
+    struct dio_ctx quiet;      /* takes what the scanner of JSON says, in lines and columns */
+    struct dio_json_scan scan;
+    struct dio_str buffer;
     uint64_t data_begin, data_size;
     bool has_metadata;
 };
@@ -41,59 +44,116 @@ static enum dio_probe probe(const unsigned char *bytes, size_t size)
     return fits ? DIO_PROBE_YES : DIO_PROBE_MAYBE;
 }
 
+enum { HEADER_AT = 8 };
+
+static dio_status fail_json(struct header *h, const char *code, size_t at, const char *text)
+{
+    struct dio_place place = {.file = h->path, .offset = DIO_AT(HEADER_AT + at)};
+    return dio_fail(h->ctx, DIO_ERR_INPUT, code, &place, "%s", text);
+}
+
+/* Byte of a line and column (in characters), both from 1. */
+static size_t position_of(const struct dio_json_scan *scan, uint32_t line, uint32_t column)
+{
+    size_t at = 0;
+    for (; at < scan->length && line > 1; at++) line -= scan->bytes[at] == '\n';
+    for (; at < scan->length && column > 1; column--) {
+        at++;
+        while (at < scan->length && (scan->bytes[at] & 0xc0) == 0x80) at++;
+    }
+    return at;
+}
+
+/* Rows S6 and S7 say where by offset. */
+static dio_status translate(struct header *h, dio_status status)
+{
+    const struct dio_message *said = &h->quiet.error;
+    char text[sizeof said->text + 40];
+    if (status != DIO_ERR_INPUT) {
+        dio_ctx_adopt_error(h->ctx, &h->quiet);
+        return status;
+    }
+    bool nested = strncmp(said->text, "nested", 6) == 0;
+    snprintf(text, sizeof text, nested ? "header JSON is %s" : "header is not valid JSON: %s", said->text);
+    return fail_json(h, nested ? "S7" : "S6", position_of(&h->scan, said->line, said->column), text);
+}
+
+static dio_status next(struct header *h)
+{
+    dio_status status = dio_json_scan_next(&h->scan);
+    return status == DIO_OK ? DIO_OK : translate(h, status);
+}
+
+static dio_status skip(struct header *h)
+{
+    dio_status status = dio_json_scan_skip(&h->scan);
+    return status == DIO_OK ? DIO_OK : translate(h, status);
+}
+
 /* "tensor NAME: MEMBER: TEXT (offset A)". */
 static dio_status fail_member(struct header *h, const char *code, const char *name, size_t length, size_t at,
                               const char *member, const char *text)
 {
-    return dio_fail_tensor(h->ctx, code, h->path, name, length, DIO_AT(h->scan.base + at), "%s: %s", member, text);
+    return dio_fail_tensor(h->ctx, code, h->path, name, length, DIO_AT(HEADER_AT + at), "%s: %s", member, text);
 }
 
+/* Behind the key. */
 static dio_status read_metadata(struct header *h)
 {
-    struct dio_jsonscan *scan = &h->scan;
-    struct dio_place place = {.file = h->path, .offset = DIO_AT(scan->base + scan->at)};
-    if (h->has_metadata) return dio_fail(h->ctx, DIO_ERR_INPUT, "S8", &place, "__metadata__ appears twice");
+    struct dio_json_scan *scan = &h->scan;
+    if (h->has_metadata) return fail_json(h, "S8", scan->offset, "__metadata__ appears twice");
     h->has_metadata = true;
-    enum dio_scan_kind kind = dio_jsonscan_peek(scan);
-    if (kind == DIO_SCAN_WORD && scan->text[scan->at] == 'n') return dio_jsonscan_skip(scan, 1);
-    if (kind == DIO_SCAN_OBJECT) {
-        bool first = true, more;
+    DIO_PASS(next(h));
+    size_t begin = scan->offset;
+    if (scan->event == DIO_JSON_NULL) return DIO_OK;
+    if (scan->event == DIO_JSON_BEGIN_MAP) {
         for (;;) {
-            DIO_PASS(dio_jsonscan_member(scan, &first, &more));
-            if (!more) return DIO_OK;
-            char *key = dio_arena_strndup(&h->out->arena, scan->string, scan->string_length);
-            size_t key_length = scan->string_length;
+            DIO_PASS(next(h));
+            if (scan->event == DIO_JSON_END_MAP) return DIO_OK;
+            char *key = dio_arena_strndup(&h->out->arena, scan->text, scan->text_length);
+            size_t key_length = scan->text_length;
             if (!key) return DIO_ERR_ENV;
-            if (dio_jsonscan_peek(scan) != DIO_SCAN_STRING) break;
-            DIO_PASS(dio_jsonscan_string(scan));
-            DIO_PASS(dio_weights_add_metadata(h->ctx, h->out, key, key_length, scan->string, scan->string_length));
+            DIO_PASS(next(h));
+            if (scan->event != DIO_JSON_TEXT) break;
+            DIO_PASS(dio_weights_add_metadata(h->ctx, h->out, key, key_length, scan->text, scan->text_length));
         }
     }
-    if (kind != DIO_SCAN_END) DIO_PASS(dio_jsonscan_skip(scan, 2)); /* what is no JSON at all is said so first */
-    return dio_fail(h->ctx, DIO_ERR_INPUT, "S9", &place, "__metadata__ must map strings to strings");
+    DIO_PASS(skip(h)); /* what is no JSON at all is said so first */
+    return fail_json(h, "S9", begin, "__metadata__ must map strings to strings");
+}
+
+/* Digits alone, within 64 bits. */
+static bool whole_number(const char *text, size_t length, uint64_t *value)
+{
+    *value = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9') return false;
+        if (!dio_mul_u64(*value, 10, value) || !dio_add_u64(*value, (uint64_t)(text[i] - '0'), value)) return false;
+    }
+    return length > 0;
 }
 
 /* One array of whole numbers, at most `limit` of them kept; *count is how many there were. */
 static dio_status read_numbers(struct header *h, const struct dio_weight *item, const char *code, const char *member,
                                uint64_t *numbers, int limit, int *count)
 {
-    struct dio_jsonscan *scan = &h->scan;
+    struct dio_json_scan *scan = &h->scan;
     *count = 0;
-    if (dio_jsonscan_peek(scan) != DIO_SCAN_ARRAY) {
-        size_t at = scan->at;
-        DIO_PASS(dio_jsonscan_skip(scan, 2));
+    DIO_PASS(next(h));
+    if (scan->event != DIO_JSON_BEGIN_LIST) {
+        size_t at = scan->offset;
+        DIO_PASS(skip(h));
         return fail_member(h, code, item->name, item->name_length, at, member, "not an array of whole numbers");
     }
-    bool first = true, more;
     for (;;) {
-        DIO_PASS(dio_jsonscan_element(scan, &first, &more));
-        if (!more) return DIO_OK;
-        enum dio_scan_kind kind = dio_jsonscan_peek(scan);
-        size_t at = scan->at;
         uint64_t value = 0;
-        bool whole = false;
-        DIO_PASS(kind == DIO_SCAN_NUMBER ? dio_jsonscan_whole(scan, &value, &whole) : dio_jsonscan_skip(scan, 3));
-        if (!whole) return fail_member(h, code, item->name, item->name_length, at, member, "not a whole number");
+        DIO_PASS(next(h));
+        if (scan->event == DIO_JSON_END_LIST) return DIO_OK;
+        size_t at = scan->offset;
+        if (scan->event != DIO_JSON_NUMBER || !whole_number(scan->text, scan->text_length, &value)) {
+            DIO_PASS(skip(h));
+            return fail_member(h, code, item->name, item->name_length, at, member, "not a whole number");
+        }
         if (*count < limit) numbers[*count] = value;
         if (*count < INT32_MAX) ++*count;
     }
@@ -102,12 +162,11 @@ static dio_status read_numbers(struct header *h, const struct dio_weight *item, 
 static dio_status read_shape(struct header *h, struct dio_weight *item)
 {
     uint64_t numbers[DIO_MAX_TENSOR_RANK];
-    size_t at = h->scan.at;
-    int rank;
+    int rank = 0;
     DIO_PASS(read_numbers(h, item, "S10", "shape", numbers, DIO_MAX_TENSOR_RANK, &rank));
     if (rank > DIO_MAX_TENSOR_RANK) {
-        return dio_fail_tensor(h->ctx, "S13", h->path, item->name, item->name_length, DIO_AT(h->scan.base + at),
-                               "%d dimensions, at most %d", rank, DIO_MAX_TENSOR_RANK);
+        return dio_fail_tensor(h->ctx, "S13", h->path, item->name, item->name_length, 0, "%d dimensions, at most %d", rank,
+                               DIO_MAX_TENSOR_RANK);
     }
     int64_t *dims = dio_arena_alloc(&h->out->arena, sizeof *dims * (size_t)(rank ? rank : 1));
     if (!dims) return DIO_ERR_ENV;
@@ -139,16 +198,16 @@ static dio_status read_shape(struct header *h, struct dio_weight *item)
 
 static dio_status read_dtype(struct header *h, struct dio_weight *item)
 {
-    struct dio_jsonscan *scan = &h->scan;
-    size_t at = scan->at;
-    if (dio_jsonscan_peek(scan) != DIO_SCAN_STRING) {
-        DIO_PASS(dio_jsonscan_skip(scan, 2));
+    struct dio_json_scan *scan = &h->scan;
+    DIO_PASS(next(h));
+    if (scan->event != DIO_JSON_TEXT) {
+        size_t at = scan->offset;
+        DIO_PASS(skip(h));
         return fail_member(h, "S10", item->name, item->name_length, at, "dtype", "not a string");
     }
-    DIO_PASS(dio_jsonscan_string(scan));
-    if (dio_dtype_parse(scan->string, scan->string_length, &item->dtype)) return DIO_OK;
+    if (dio_dtype_parse(scan->text, scan->text_length, &item->dtype)) return DIO_OK;
     char word[64];
-    dio_escape(word, sizeof word, scan->string, scan->string_length, 40);
+    dio_escape(word, sizeof word, scan->text, scan->text_length, 40);
     return dio_fail_tensor(h->ctx, "S11", h->path, item->name, item->name_length, 0, "unknown dtype \"%s\"", word);
 }
 
@@ -173,48 +232,63 @@ static dio_status check_size(struct header *h, const struct dio_weight *item, ui
     return DIO_OK;
 }
 
+enum { DTYPE, SHAPE, OFFSETS, MEMBERS };
+static const char *const members[MEMBERS] = {"dtype", "shape", "data_offsets"};
+
+static int member_of(const struct dio_json_scan *scan)
+{
+    int which = 0;
+    while (which < MEMBERS && (strlen(members[which]) != scan->text_length ||
+                               memcmp(members[which], scan->text, scan->text_length) != 0)) which++;
+    return which;
+}
+
+static dio_status read_offsets(struct header *h, const struct dio_weight *item, uint64_t offsets[2])
+{
+    int count = 0;
+    size_t at = h->scan.at;
+    DIO_PASS(read_numbers(h, item, "S10", members[OFFSETS], offsets, 2, &count));
+    if (count == 2) return DIO_OK;
+    return fail_member(h, "S15", item->name, item->name_length, at, members[OFFSETS], "not two numbers");
+}
+
+/* Members that are not known are passed over, nested or not. */
+static dio_status read_member(struct header *h, struct dio_weight *item, int which, uint64_t offsets[2])
+{
+    switch (which) {
+    case DTYPE: return read_dtype(h, item);
+    case SHAPE: return read_shape(h, item);
+    case OFFSETS: return read_offsets(h, item, offsets);
+    default: DIO_PASS(next(h)); return skip(h);
+    }
+}
+
 static dio_status read_entry(struct header *h, struct dio_weight *item, struct entry *entry)
 {
-    static const char *const members[] = {"dtype", "shape", "data_offsets"};
-    struct dio_jsonscan *scan = &h->scan;
-    bool have[3] = {false}, first = true, more;
-    size_t start = scan->at;
+    struct dio_json_scan *scan = &h->scan;
+    bool have[MEMBERS] = {false};
     uint64_t offsets[2] = {0, 0};
-    if (dio_jsonscan_peek(scan) != DIO_SCAN_OBJECT) {
-        DIO_PASS(dio_jsonscan_skip(scan, 1));
-        return dio_fail_tensor(h->ctx, "S10", h->path, item->name, item->name_length, DIO_AT(scan->base + start),
+    DIO_PASS(next(h));
+    size_t start = scan->offset;
+    if (scan->event != DIO_JSON_BEGIN_MAP) {
+        DIO_PASS(skip(h));
+        return dio_fail_tensor(h->ctx, "S10", h->path, item->name, item->name_length, DIO_AT(HEADER_AT + start),
                                "not an object with dtype, shape and data_offsets");
     }
     for (;;) {
-        DIO_PASS(dio_jsonscan_member(scan, &first, &more));
-        if (!more) break;
-        int which = 0;
-        while (which < 3 && strcmp(scan->string, members[which]) != 0) which++;
-        if (which == 3) {
-            DIO_PASS(dio_jsonscan_skip(scan, 2));
-            continue;
-        }
-        if (have[which]) {
-            return dio_fail_tensor(h->ctx, "S8", h->path, item->name, item->name_length, DIO_AT(scan->base + scan->at),
+        DIO_PASS(next(h));
+        if (scan->event == DIO_JSON_END_MAP) break;
+        int which = member_of(scan);
+        if (which < MEMBERS && have[which]) {
+            return dio_fail_tensor(h->ctx, "S8", h->path, item->name, item->name_length, DIO_AT(HEADER_AT + scan->offset),
                                    "%s appears twice", members[which]);
         }
-        have[which] = true;
-        if (which == 0) {
-            DIO_PASS(read_dtype(h, item));
-        } else if (which == 1) {
-            DIO_PASS(read_shape(h, item));
-        } else {
-            int count;
-            size_t at = scan->at;
-            DIO_PASS(read_numbers(h, item, "S10", "data_offsets", offsets, 2, &count));
-            if (count != 2) {
-                return fail_member(h, "S15", item->name, item->name_length, at, "data_offsets", "not two numbers");
-            }
-        }
+        if (which < MEMBERS) have[which] = true;
+        DIO_PASS(read_member(h, item, which, offsets));
     }
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < MEMBERS; i++) {
         if (have[i]) continue;
-        return dio_fail_tensor(h->ctx, "S10", h->path, item->name, item->name_length, DIO_AT(scan->base + start),
+        return dio_fail_tensor(h->ctx, "S10", h->path, item->name, item->name_length, DIO_AT(HEADER_AT + start),
                                "%s is missing", members[i]);
     }
     entry->begin = offsets[0];
@@ -222,16 +296,17 @@ static dio_status read_entry(struct header *h, struct dio_weight *item, struct e
     return check_size(h, item, offsets[0], offsets[1]);
 }
 
+/* Behind the key, which is the name. */
 static dio_status read_tensor(struct header *h, struct entry **entries, size_t *capacity, size_t *count, uint32_t source)
 {
-    struct dio_jsonscan *scan = &h->scan;
+    struct dio_json_scan *scan = &h->scan;
     if (h->out->count >= h->ctx->limits.max_tensors) {
         return dio_fail(h->ctx, DIO_ERR_INPUT, "S2", &(struct dio_place){.file = h->path},
-                        "more tensors than --max-tensors %llu", (unsigned long long)h->ctx->limits.max_tensors);
+                        "more tensors than --max-tensors %" PRIu64, h->ctx->limits.max_tensors);
     }
-    struct dio_weight blank = {.name = scan->string, .name_length = scan->string_length, .source = source};
+    struct dio_weight blank = {.name = scan->text, .name_length = scan->text_length, .source = source};
     if (blank.name_length > DIO_MAX_TENSOR_NAME) {
-        return dio_fail_tensor(h->ctx, "S17", h->path, blank.name, blank.name_length, DIO_AT(scan->base + scan->at),
+        return dio_fail_tensor(h->ctx, "S17", h->path, blank.name, blank.name_length, DIO_AT(HEADER_AT + scan->offset),
                                "a name of %zu bytes, at most %d", blank.name_length, DIO_MAX_TENSOR_NAME);
     }
     DIO_PASS(dio_grow(h->ctx, (void **)entries, capacity, *count + 1, sizeof **entries, "the list of tensors"));
@@ -315,23 +390,20 @@ static dio_status sort_metadata(struct header *h, size_t begin)
 
 static dio_status read_header(struct header *h, const unsigned char *data, uint32_t source)
 {
-    struct dio_jsonscan *scan = &h->scan;
+    struct dio_json_scan *scan = &h->scan;
     struct entry *entries = NULL;
     size_t count = 0, capacity = 0, metadata_before = h->out->metadata_count;
     dio_status status = DIO_OK;
     const struct dio_weight *twice;
-    bool first = true, more;
-    if (dio_jsonscan_peek(scan) != DIO_SCAN_OBJECT) return dio_jsonscan_fail(scan, scan->at, "not an object");
+    DIO_PASS(next(h));
+    if (scan->event != DIO_JSON_BEGIN_MAP) return fail_json(h, "S6", scan->offset, "header is not valid JSON: not an object");
     for (;;) {
-        DIO_TRY(dio_jsonscan_member(scan, &first, &more));
-        if (!more) break;
-        if (scan->string_length == 12 && memcmp(scan->string, "__metadata__", 12) == 0) {
-            DIO_TRY(read_metadata(h));
-        } else {
-            DIO_TRY(read_tensor(h, &entries, &capacity, &count, source));
-        }
+        DIO_TRY(next(h));
+        if (scan->event == DIO_JSON_END_MAP) break;
+        bool metadata = scan->text_length == 12 && memcmp(scan->text, "__metadata__", 12) == 0;
+        DIO_TRY(metadata ? read_metadata(h) : read_tensor(h, &entries, &capacity, &count, source));
     }
-    DIO_TRY(dio_jsonscan_end(scan));
+    DIO_TRY(next(h)); /* nothing may follow */
     DIO_TRY(sort_metadata(h, metadata_before));
     DIO_TRY(dio_weights_index(h->ctx, h->out, &twice));
     if (twice) {
@@ -366,6 +438,20 @@ static dio_status check_length(struct dio_ctx *ctx, const char *path, const stru
     return DIO_OK;
 }
 
+/* The bytes of the header, before JSON is looked for. */
+static dio_status begin_scan(struct header *h, const unsigned char *text, size_t length)
+{
+    size_t bad;
+    if (!dio_utf8_valid(text, length, &bad)) return fail_json(h, "S5", bad, "header is not UTF-8");
+    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+        return fail_json(h, "S6", 0, "header is not valid JSON: a byte-order mark before the object");
+    }
+    h->quiet = dio_ctx_child(h->ctx);
+    dio_str_init(&h->buffer, &h->quiet);
+    dio_status status = dio_json_scan_begin(&h->scan, &h->quiet, h->path, NULL, "S6", text, length, &h->buffer);
+    return status == DIO_OK ? DIO_OK : translate(h, status);
+}
+
 dio_status dio_safetensors_read(struct dio_ctx *ctx, const char *path, struct dio_blob *blob, struct dio_weights *out)
 {
     uint64_t length = 0;
@@ -379,19 +465,13 @@ dio_status dio_safetensors_read(struct dio_ctx *ctx, const char *path, struct di
     }
     struct header h = {.ctx = ctx, .path = path, .out = out, .data_begin = 8 + length, .data_size = blob->size - 8 - length};
     const unsigned char *data = blob->data + 8 + length;
-    dio_jsonscan_init(&h.scan, ctx, path, text, (size_t)length, 8);
-    dio_status status = DIO_OK;
-    size_t bad;
+    dio_status status;
     uint32_t source;
-    if (!dio_utf8_valid(text, (size_t)length, &bad)) {
-        status = dio_fail(ctx, DIO_ERR_INPUT, "S5", &(struct dio_place){.file = path, .offset = DIO_AT(8 + bad)},
-                          "header is not UTF-8");
-        goto fail;
-    }
+    DIO_TRY(begin_scan(&h, text, (size_t)length));
     DIO_TRY(dio_weights_add_source(ctx, out, path, blob, &source));
-    DIO_TRY(read_header(&h, data, source));
+    status = read_header(&h, data, source);
 fail:
-    dio_jsonscan_free(&h.scan);
+    if (h.buffer.ctx) dio_str_free(&h.buffer);
     dio_blob_free(ctx, &copy);
     return status;
 }
