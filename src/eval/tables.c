@@ -7,7 +7,7 @@
 #include "text/json_write.h"
 #include "text/svg.h"
 
-enum { NAME_WIDTH = 28, MATRIX_CLASSES = 20, PLOT_SIDE = 480, PLOT_GAP = 24 };
+enum { NAME_WIDTH = 28, MATRIX_CLASSES = 20, PLOT_SIDE = 480, PLOT_GAP = 24, REPORT_SIDE = 430 };
 
 /* ---- JSON ---- */
 
@@ -238,12 +238,13 @@ static void roc_plot(struct dio_str *out, const struct dio_metrics *m, int side,
 
 void dio_confusion_svg(struct dio_str *out, const struct dio_metrics *metrics)
 {
-    confusion_plot(out, metrics, 0, NULL);
+    /* A few classes get large cells; many take what they need. */
+    confusion_plot(out, metrics, metrics->n_classes <= 4 ? REPORT_SIDE : 0, NULL);
 }
 
 void dio_roc_svg(struct dio_str *out, const struct dio_metrics *metrics)
 {
-    if (metrics->binary && !isnan(metrics->auroc)) roc_plot(out, metrics, 0, NULL);
+    if (metrics->binary && !isnan(metrics->auroc)) roc_plot(out, metrics, REPORT_SIDE, NULL);
 }
 
 void dio_metrics_svg(struct dio_str *out, const struct dio_metrics *m)

@@ -86,6 +86,13 @@ static void lines(struct dio_str *out, const char *title, const char *const *tex
     dio_str_add(out, "</ul>\n");
 }
 
+static const char *layout_words(const char *layout)
+{
+    if (strcmp(layout, "folder") == 0) return "a folder a class";
+    if (strcmp(layout, "manifest") == 0) return "listed by a CSV manifest";
+    return strcmp(layout, "cifar") == 0 ? "CIFAR's binary records" : layout;
+}
+
 dio_status dio_page_data(struct dio_ctx *ctx, struct dio_str *out, const struct dio_report *report)
 {
     const struct dio_dataset *dataset = report->dataset;
@@ -93,8 +100,8 @@ dio_status dio_page_data(struct dio_ctx *ctx, struct dio_str *out, const struct 
     dio_page_section(out, "data", "Data");
     dio_str_add(out, "<p>");
     dio_html_text(out, report->data ? report->data : "");
-    dio_str_addf(out, ": %zu pictures in %zu classes, laid out as ", dio_dataset_count(dataset), dio_dataset_classes(dataset));
-    dio_html_text(out, dio_dataset_layout(dataset));
+    dio_str_addf(out, ": %zu pictures in %zu classes, ", dio_dataset_count(dataset), dio_dataset_classes(dataset));
+    dio_html_text(out, layout_words(dio_dataset_layout(dataset)));
     dio_str_add(out, dio_dataset_in_tar(dataset) ? " in a tar" : "");
     dio_str_add(out, dio_dataset_val_was_cut(dataset) ? (dio_dataset_has_groups(dataset) ? "; validation was cut from the training pictures, whole groups at a time"
                                                                                          : "; validation was cut from the training pictures, class by class")

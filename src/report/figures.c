@@ -1,6 +1,7 @@
 /* Key figures, curves and the tables by class. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "eval/tables.h"
@@ -8,7 +9,7 @@
 #include "text/html.h"
 #include "text/svg.h"
 
-enum { PLOT_WIDTH = 560, PLOT_HEIGHT = 340, CLASSES_SHOWN = 200, MATRIX_CLASSES = 60 };
+enum { PLOT_WIDTH = 430, PLOT_HEIGHT = 300, CLASSES_SHOWN = 200, MATRIX_CLASSES = 60 };
 
 void dio_page_percent(char *out, size_t out_size, double share)
 {
@@ -26,7 +27,8 @@ void dio_page_number(char *out, size_t out_size, double value)
         snprintf(out, out_size, "-");
         return;
     }
-    dio_format_double(out, out_size, round(value * 10000) / 10000);
+    long ten_thousandths = lround(value * 10000);
+    snprintf(out, out_size, "%s%ld.%04ld", ten_thousandths < 0 ? "-" : "", labs(ten_thousandths) / 10000, labs(ten_thousandths) % 10000);
 }
 
 /* ---- cards ---- */
@@ -46,7 +48,7 @@ static void card(struct dio_str *out, bool first, const char *name, double value
     if (interval && !isnan(interval->low)) {
         form(low, sizeof low, interval->low);
         form(high, sizeof high, interval->high);
-        dio_str_addf(out, "95&#8239;%% interval %s to %s", low, high);
+        dio_str_addf(out, "95&#8239;%%: %s to %s", low, high);
     }
     if (note) dio_html_text(out, note);
     dio_str_add(out, "</div></div>\n");
@@ -61,9 +63,9 @@ static void cards(struct dio_str *out, const struct dio_metrics *m)
     if (m->binary) {
         char note[320];
         card(out, false, "AUROC", m->auroc, false, &m->auroc_interval, NULL);
-        snprintf(note, sizeof note, "; of \"%.120s\" at %g", m->per_class[m->positive].name, m->threshold);
+        snprintf(note, sizeof note, "; share of %.120s found (threshold %g)", m->per_class[m->positive].name, m->threshold);
         card(out, false, "Sensitivity", m->sensitivity, true, &m->sensitivity_interval, note);
-        snprintf(note, sizeof note, "; of \"%.120s\"", m->per_class[1 - m->positive].name);
+        snprintf(note, sizeof note, "; share of %.120s left alone", m->per_class[1 - m->positive].name);
         card(out, false, "Specificity", m->specificity, true, &m->specificity_interval, note);
     } else {
         char name[32];
@@ -126,7 +128,7 @@ void dio_page_key_figures(struct dio_str *out, const struct dio_report *report)
     }
     dio_str_add(out, "<p class=\"note\">");
     dio_html_text(out, note);
-    dio_str_add(out, ". Accuracy has a Wilson interval, the averages a percentile bootstrap.</p>\n");
+    dio_str_add(out, ". Below the figures: 95&#8239;% intervals (Wilson for shares, percentile bootstrap for the rest).</p>\n");
     if (report->n_splits > 1) {
         static const char *const columns[] = {"Part", "Pictures", "Accuracy", "Balanced", "Macro F1", "AUROC", "Log loss"};
         table_head(out, columns, 7, 1);
@@ -225,16 +227,17 @@ void dio_page_classes(struct dio_str *out, const struct dio_report *report)
     if (report->n_splits == 0) return;
     const struct dio_metrics *m = report->splits[0].metrics;
     dio_page_section(out, "classes", "Class by class");
+    dio_str_add(out, "<div class=\"pair\">\n");
     if (m->n_classes <= MATRIX_CLASSES) {
-        dio_str_add(out, "<div class=\"plots\">\n<figure>\n");
+        dio_html_figure_begin(out);
         dio_confusion_svg(out, m);
         dio_html_figure_end(out, "Confusion matrix. Rows: the true class; columns: what the model said.");
-        if (m->binary && !isnan(m->auroc)) {
-            dio_html_figure_begin(out);
-            dio_roc_svg(out, m);
-            dio_html_figure_end(out, "ROC curve: sensitivity against false alarms for every threshold.");
-        }
-        dio_str_add(out, "</div>\n");
+    }
+    if (m->binary && !isnan(m->auroc)) {
+        dio_html_figure_begin(out);
+        dio_roc_svg(out, m);
+        dio_html_figure_end(out, "ROC curve: sensitivity against false alarms for every threshold.");
+        dio_str_add(out, "</div>\n<div>\n");
     }
     static const char *const columns[] = {"Class", "Precision", "Recall", "F1", "AUROC", "Pictures", ""};
     table_head(out, columns, 7, 1);
@@ -245,6 +248,7 @@ void dio_page_classes(struct dio_str *out, const struct dio_report *report)
         shown++;
     }
     table_end(out);
+    dio_str_add(out, "</div>\n");
     if (shown < m->n_classes) {
         dio_str_addf(out, "<p class=\"note\">%zu of %zu classes are listed: those that occur, at most %d.</p>\n", shown, m->n_classes,
                      CLASSES_SHOWN);

@@ -120,7 +120,7 @@ void dio_page_samples(struct dio_ctx *ctx, struct dio_str *out, const struct dio
     dio_str_add(out, report->augment ? ", one random view of each" : "");
     dio_str_add(out, ": ");
     dio_html_text(out, words.data ? words.data : "");
-    dio_str_add(out, ". Is what tells the classes apart still there?</p>\n<div class=\"grid\">\n");
+    dio_str_add(out, ". Is what tells the classes apart still there?</p>\n<div class=\"grid eight\">\n");
     dio_str_free(&words);
     for (size_t i = 0; i < report->n_samples && i < SAMPLES_SHOWN; i++) {
         const struct dio_report_picture *sample = &report->samples[i];

@@ -126,6 +126,9 @@ void dio_svg_confusion(struct dio_str *out, const struct dio_plot *plot, const c
     double cell = classes <= 4 ? 84 : classes <= 10 ? 52 : classes <= 20 ? 34 : classes <= 40 ? 26 : fmax(700.0 / (double)classes, 1);
     double label_width = names && classes > 0 ? widest(labels, classes) : 20;
     double left = label_width + 46, below = names ? label_width * 0.75 + 48 : 48, top = plot->title ? 44 : 18;
+    if (plot->width > 0 && plot->height > 0 && classes > 0) { /* a given size is filled, and never left */
+        cell = fmax(fmin(plot->width - left - 40, plot->height - top - below) / (double)classes, 1);
+    }
     double side = cell * (double)classes;
     dio_frame_begin(&frame, out, plot, (int)ceil(left + side + 40), (int)ceil(top + side + below), left, below);
     struct matrix matrix = {out, left, top, cell, classes <= 40};
