@@ -13,3 +13,12 @@ if(DIOPTER_PYTHON)
     $<TARGET_FILE:check_weights> ${CMAKE_CURRENT_LIST_DIR}/golden ${shared}/models/pth ${shared}/models/safetensors)
   set_tests_properties(format/compare_readers PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)
 endif()
+
+# Exported models opened in torchvision and timm.
+add_executable(model_convert ${CMAKE_CURRENT_LIST_DIR}/model_convert.c)
+target_link_libraries(model_convert PRIVATE diopter_static)
+if(DIOPTER_PYTHON)
+  add_test(NAME format/check_exports COMMAND ${DIOPTER_PYTHON} -W ignore ${CMAKE_CURRENT_LIST_DIR}/check_exports.py
+    ${PROJECT_BINARY_DIR} ${shared})
+  set_tests_properties(format/check_exports PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)
+endif()
