@@ -1,0 +1,324 @@
+/* Whole runs over small pictures: learning, the same bits, going on, the cache, the receipt, refusals. */
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "train/run_support.h"
+
+static struct test_folder folder;
+
+static int setup(void **state)
+{
+    (void)state;
+    test_folder_make(&folder);
+    write_split(&folder, "train", 2, 12);
+    write_split(&folder, "val", 2, 6);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    test_folder_remove(&folder);
+    return 0;
+}
+
+/* Settings for a run into FOLDER/name; the text lives until the next call but one. */
+static const char *with(const char *name, const char *more)
+{
+    static char texts[2][1024];
+    static int next;
+    char *text = texts[next++ % 2];
+    snprintf(text, sizeof texts[0], "model=arch:resnet20_cifar data=%.200s/data output=%.200s/%s %s", folder.path,
+             folder.path, name, more);
+    return text;
+}
+
+#define FULL "epochs=2 batch_size=8 lr=0.02 optimizer=sgd augment_crop=4 augment_flip=0.5"
+#define HEAD "epochs=6 batch_size=8 freeze=backbone lr=0.01"
+
+static void test_learns(void **state)
+{
+    (void)state;
+    struct ran full = run_on(2, 0, false, with("full", "epochs=6 batch_size=8 lr=0.05 optimizer=sgd"));
+    assert_ran(full, DIO_OK);
+    assert_int_equal(full.epochs, 6);
+    assert_true(full.val_accuracy >= 0.9);
+    assert_true(full.train_loss < 0.4);
+    struct ran head = run_on(2, 0, false, with("head", "epochs=30 batch_size=8 freeze=backbone lr=0.05"));
+    assert_ran(head, DIO_OK);
+    assert_true(head.val_accuracy >= 0.75); /* a head on random features */
+    assert_false(head.refitted);            /* val was given, not cut */
+}
+
+static void test_same_bits_for_any_thread_count(void **state)
+{
+    (void)state;
+    static const int threads[] = {1, 2, 3, 7};
+    char name[32];
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "threads-%d", threads[i]);
+        assert_ran(run_on(threads[i], 0, false, with(name, FULL)), DIO_OK);
+        if (i > 0) assert_same_runs(&folder, "threads-1", name);
+    }
+    assert_ran(run_on(1, 0, false, with("head-1", HEAD)), DIO_OK);
+    assert_ran(run_on(7, 0, false, with("head-7", HEAD)), DIO_OK);
+    assert_same_runs(&folder, "head-1", "head-7");
+}
+
+static void test_cancel_and_resume(void **state)
+{
+    (void)state;
+    char name[32];
+    assert_ran(run_on(2, 0, false, with("whole", FULL)), DIO_OK);
+    for (int at = 1; at <= 5; at += 2) {
+        snprintf(name, sizeof name, "cancelled-%d", at);
+        struct ran stopped = run_on(2, at, false, with(name, FULL));
+        assert_ran(stopped, DIO_CANCELLED);
+        assert_ran(run_on(1, 0, true, with(name, "")), DIO_OK);
+        assert_same_runs(&folder, "whole", name);
+    }
+    struct ran again = run_on(1, 0, true, with("whole", ""));
+    assert_ran(again, DIO_OK);
+    assert_true(again.already_complete);
+}
+
+/* This program again, as a child that trains: what is killed must not be the test. */
+static pid_t start_child(const char *run)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        execl("/proc/self/exe", "test_run", "train", folder.path, run, (char *)NULL);
+        _exit(127);
+    }
+    return pid;
+}
+
+static int child(const char *path, const char *run)
+{
+    snprintf(folder.path, sizeof folder.path, "%s", path);
+    bool resume = dio_path_is_folder(test_in(&folder, run));
+    struct ran ran = run_on(2, 0, resume, with(run, resume ? "" : FULL));
+    /* Killed before the first checkpoint: there is nothing to go on from, so it begins again. */
+    if (ran.status == DIO_ERR_INPUT || ran.status == DIO_ERR_ENV) ran = run_on(2, 0, false, with(run, FULL " overwrite=true"));
+    return (int)ran.status;
+}
+
+static void test_killed_and_resumed(void **state)
+{
+    (void)state;
+    int kills = 0, status = 0;
+    assert_ran(run_on(2, 0, false, with("unkilled", FULL)), DIO_OK);
+    for (int attempt = 0; attempt < 40; attempt++) {
+        struct timespec pause = {0, (20 + 37 * (attempt * 7 % 13)) * 1000000L * (1 + attempt / 8)};
+        pid_t pid = start_child("killed");
+        if (kills < 5) {
+            nanosleep(&pause, NULL);
+            kill(pid, SIGKILL);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        if (WIFSIGNALED(status)) {
+            kills++;
+            continue;
+        }
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+        break;
+    }
+    assert_true(WIFEXITED(status) && kills > 0);
+    assert_same_runs(&folder, "unkilled", "killed");
+}
+
+static void first_file(const char *path, char out[1024])
+{
+    struct dio_listing listing;
+    struct test_ctx test;
+    test_begin(&test);
+    assert_ok(&test, dio_list_folder(&test.ctx, path, &listing));
+    assert_true(listing.count > 0);
+    snprintf(out, 1024, "%s/%s", path, listing.entries[0].name);
+    dio_listing_free(&test.ctx, &listing);
+    test_end(&test);
+}
+
+static void damage(const char *path, size_t at_end)
+{
+    size_t length;
+    char *bytes = test_read(path, &length);
+    bytes[length - at_end] ^= 1;
+    test_write(path, bytes, length);
+    free(bytes);
+}
+
+static void test_cache(void **state)
+{
+    (void)state;
+    char more[300], file[1024];
+    snprintf(more, sizeof more, HEAD " cache=%s/cache", folder.path);
+    struct ran first = run_on(2, 0, false, with("cache-1", more));
+    assert_ran(first, DIO_OK);
+    assert_true(first.pictures > 0);
+    struct ran second = run_on(2, 0, false, with("cache-2", more)); /* pixels are not decoded again */
+    assert_ran(second, DIO_OK);
+    assert_int_equal(second.pictures, 0);
+    assert_same_runs(&folder, "cache-1", "cache-2");
+
+    first_file(test_in(&folder, "cache"), file);
+    damage(file, 3000);
+    struct ran third = run_on(2, 0, false, with("cache-3", more)); /* named, and built again */
+    assert_ran(third, DIO_OK);
+    assert_true(third.pictures > 0 && third.warnings > 0);
+    assert_same_runs(&folder, "cache-1", "cache-3");
+    test_write(file, "DIOFEAT\nforeign", 15);
+    assert_ran(run_on(2, 0, false, with("cache-4", more)), DIO_OK);
+    assert_same_runs(&folder, "cache-1", "cache-4");
+}
+
+static void test_cached_features_are_the_live_ones(void **state)
+{
+    (void)state;
+    assert_ran(run_on(2, 0, false, with("kept", HEAD)), DIO_OK);
+    assert_ran(run_on(3, 0, false, with("live", HEAD " no_cache=true")), DIO_OK);
+    assert_same_file(test_in(&folder, "kept/model.safetensors"), test_in(&folder, "live/model.safetensors"));
+    const char *views = HEAD " views=3 augment_flip=0.5 augment_crop=4";
+    assert_ran(run_on(2, 0, false, with("kept-views", views)), DIO_OK);
+    char more[300];
+    snprintf(more, sizeof more, "%s no_cache=true", views);
+    assert_ran(run_on(1, 0, false, with("live-views", more)), DIO_OK);
+    assert_same_file(test_in(&folder, "kept-views/model.safetensors"), test_in(&folder, "live-views/model.safetensors"));
+}
+
+static void test_receipt(void **state)
+{
+    (void)state;
+    struct test_ctx test;
+    struct dio_str text;
+    assert_ran(run_on(1, 0, false, with("receipt", "epochs=1 batch_size=8 freeze=stage:2")), DIO_OK);
+    test_begin(&test);
+    dio_str_init(&text, &test.ctx);
+    assert_ok(&test, dio_train_receipt_text(&test.ctx, test_in(&folder, "receipt"), &text));
+    assert_non_null(strstr(text.data, "frozen tensors, 0 changed"));
+    dio_str_free(&text);
+    test_end(&test);
+    char *lines = test_read(test_in(&folder, "receipt/freeze.txt"), NULL);
+    assert_non_null(strstr(lines, "conv1.weight"));
+    assert_null(strstr(lines, "layer3"));
+    free(lines);
+}
+
+static void test_refit_and_early_stop(void **state)
+{
+    (void)state;
+    struct test_folder data;
+    struct ran refit, plain, early;
+    char more[400];
+    test_folder_make(&data);
+    write_split(&data, "", 3, 10);
+    snprintf(more, sizeof more, HEAD " data=%s/data", data.path);
+    refit = run_on(2, 0, false, with("refit", more));
+    assert_ran(refit, DIO_OK);
+    assert_true(refit.refitted && refit.best_epoch >= 1);
+    /* Interrupted in the refit, it goes on there. */
+    struct ran stopped = run_on(2, refit.steps - 1, false, with("refit-cut", more));
+    assert_ran(stopped, DIO_CANCELLED);
+    assert_ran(run_on(1, 0, true, with("refit-cut", "")), DIO_OK);
+    assert_same_runs(&folder, "refit", "refit-cut");
+    snprintf(more, sizeof more, HEAD " data=%s/data no_refit=true", data.path);
+    plain = run_on(2, 0, false, with("no-refit", more));
+    assert_ran(plain, DIO_OK);
+    assert_false(plain.refitted);
+    snprintf(more, sizeof more, "epochs=200 batch_size=8 freeze=backbone lr=5 early_stop=3 no_refit=true data=%s/data", data.path);
+    early = run_on(2, 0, false, with("early", more));
+    assert_ran(early, DIO_OK);
+    assert_true(early.early_stopped && early.epochs == early.best_epoch + 3);
+    test_folder_remove(&data);
+}
+
+static void test_longer(void **state)
+{
+    (void)state;
+    assert_ran(run_on(1, 0, false, with("longer", HEAD)), DIO_OK);
+    struct ran longer = run_on(1, 0, true, with("longer", "epochs=9"));
+    assert_ran(longer, DIO_OK);
+    assert_int_equal(longer.epochs, 9);
+}
+
+static void assert_refusal(struct ran ran, dio_status status, const char *words)
+{
+    if (ran.status != status || !strstr(ran.error, words)) {
+        fail_msg("status %d \"%s\", expected %d \"%s\"", (int)ran.status, ran.error, (int)status, words);
+    }
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    char more[300], file[1024], name[64];
+    assert_ran(run_on(1, 3, false, with("refused", HEAD)), DIO_CANCELLED);
+    assert_refusal(run_on(1, 0, false, with("refused", HEAD)), DIO_ERR_USAGE, "exists; --resume goes on with it");
+    assert_refusal(run_on(1, 0, true, with("refused", "batch_size=4")), DIO_ERR_INPUT, "batch_size was 8, is 4");
+    assert_refusal(run_on(1, 0, true, with("nothing", "")), DIO_ERR_ENV, "no such run folder");
+    snprintf(more, sizeof more, HEAD " output=%s/data/train/run", folder.path);
+    assert_refusal(run_on(1, 0, false, with("x", more)), DIO_ERR_USAGE, "lies in an input");
+    snprintf(more, sizeof more, HEAD " output=%s/missing/run", folder.path);
+    assert_refusal(run_on(1, 0, false, with("x", more)), DIO_ERR_ENV, "does not exist");
+    /* Other pictures. */
+    write_picture(test_in(&folder, "data/train/green/99.ppm"), 1, 99);
+    assert_refusal(run_on(1, 0, true, with("refused", "")), DIO_ERR_INPUT, "not those that the run began with");
+    unlink(test_in(&folder, "data/train/green/99.ppm"));
+    /* Damaged checkpoints: the newest good one is taken; none left: refused. */
+    snprintf(name, sizeof name, "refused/checkpoints");
+    first_file(test_in(&folder, name), file);
+    damage(file, 40);
+    struct dio_alloc_stats stats = {0};
+    (void)stats;
+    assert_refusal(run_on(1, 0, true, with("refused", "")), DIO_ERR_INPUT, "checksum differs");
+    assert_ran(run_on(1, 0, false, with("refused", HEAD " overwrite=true")), DIO_OK);
+    first_file(test_in(&folder, name), file); /* the older of two */
+    damage(file, 40);
+    assert_ran(run_on(1, 0, true, with("refused", "")), DIO_OK);
+}
+
+static void test_bad_pictures(void **state)
+{
+    (void)state;
+    struct test_folder data;
+    char more[300], path[600];
+    test_folder_make(&data);
+    write_split(&data, "train", 2, 10);
+    write_split(&data, "val", 2, 4);
+    snprintf(path, sizeof path, "%s/data/train/green/03.ppm", data.path);
+    test_write(path, "P6 32 32 255\nshort", 18);
+    snprintf(more, sizeof more, HEAD " data=%s/data max_bad=0.5", data.path);
+    struct ran skipped = run_on(2, 0, false, with("bad", more));
+    assert_ran(skipped, DIO_OK);
+    assert_int_equal(skipped.n_bad, 1);
+    snprintf(more, sizeof more, HEAD " data=%s/data max_bad=0.5 no_cache=true", data.path);
+    skipped = run_on(2, 0, false, with("bad-live", more));
+    assert_ran(skipped, DIO_OK);
+    assert_int_equal(skipped.n_bad, 1);
+    assert_same_file(test_in(&folder, "bad/model.safetensors"), test_in(&folder, "bad-live/model.safetensors"));
+    snprintf(more, sizeof more, HEAD " data=%s/data bad=stop", data.path);
+    assert_refusal(run_on(2, 0, false, with("bad-stop", more)), DIO_ERR_INPUT, "03.ppm");
+    test_folder_remove(&data);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 4 && strcmp(argv[1], "train") == 0) return child(argv[2], argv[3]);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_learns),
+        cmocka_unit_test(test_same_bits_for_any_thread_count),
+        cmocka_unit_test(test_cancel_and_resume),
+        cmocka_unit_test(test_killed_and_resumed),
+        cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_cached_features_are_the_live_ones),
+        cmocka_unit_test(test_receipt),
+        cmocka_unit_test(test_refit_and_early_stop),
+        cmocka_unit_test(test_longer),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_bad_pictures),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
