@@ -93,7 +93,7 @@ static void pack_head(struct dio_str *out, const struct dio_checkpoint *checkpoi
     for (int n = 0; n < best->count; n++) {
         const struct dio_param *param = &graph->params[best->params[n]];
         dio_pack_text(out, param->name);
-        dio_pack_u64(out, (uint64_t)dio_shape_elements(&param->shape));
+        dio_pack_u64(out, dio_snapshot_size(param));
     }
 }
 
@@ -116,7 +116,7 @@ static dio_status put_all(struct sink *sink, const struct dio_str *prelude, cons
     DIO_PASS(put(sink, head->data, head->length));
     for (int n = 0; n < best->count; n++) {
         const struct dio_param *param = &graph->params[best->params[n]];
-        DIO_PASS(put(sink, param->data, (size_t)dio_shape_elements(&param->shape) * sizeof(float)));
+        DIO_PASS(put(sink, param->data, dio_snapshot_size(param) * sizeof(float)));
     }
     DIO_PASS(put(sink, best->block, best->floats * sizeof(float)));
     DIO_PASS(put(sink, optimizer->block, optimizer->block_floats * sizeof(float)));
@@ -337,10 +337,10 @@ static dio_status check_tensors(struct dio_ctx *ctx, const struct dio_checkpoint
     for (int n = 0; n < best->count; n++) {
         const struct dio_param *param = &graph->params[best->params[n]];
         const char *name = dio_unpack_text(in);
-        uint64_t elements = dio_unpack_u64(in);
-        if (strcmp(name, param->name) == 0 && elements == (uint64_t)dio_shape_elements(&param->shape)) continue;
-        return dio_fail(ctx, DIO_ERR_INPUT, "R5", &place, "tensor %d is %s with %" PRIu64 " numbers, the run has %s with %lld",
-                        n, name, elements, param->name, (long long)dio_shape_elements(&param->shape));
+        uint64_t size = dio_unpack_u64(in);
+        if (strcmp(name, param->name) == 0 && size == dio_snapshot_size(param)) continue;
+        return dio_fail(ctx, DIO_ERR_INPUT, "R5", &place, "tensor %d is %s with %" PRIu64 " numbers, the run has %s with %zu",
+                        n, name, size, param->name, dio_snapshot_size(param));
     }
     return DIO_OK;
 }
@@ -349,6 +349,17 @@ static bool all_finite(const float *numbers, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (!isfinite(numbers[i])) return false;
+    }
+    return true;
+}
+
+static bool snapshot_finite(const struct dio_graph *graph, const struct dio_snapshot *snapshot)
+{
+    const float *numbers = snapshot->block;
+    for (int n = 0; n < snapshot->count; n++) {
+        const struct dio_param *param = &graph->params[snapshot->params[n]];
+        if (param->dtype == DIO_F32 && !all_finite(numbers, dio_snapshot_size(param))) return false;
+        numbers += dio_snapshot_size(param);
     }
     return true;
 }
@@ -373,9 +384,9 @@ dio_status dio_checkpoint_load(struct dio_ctx *ctx, const struct dio_checkpoint_
     size_t bytes = best->floats * sizeof(float);
     memcpy(best->block, numbers, bytes);
     dio_snapshot_restore(graph, best);
-    bool finite = all_finite(best->block, best->floats);
+    bool finite = snapshot_finite(graph, best);
     memcpy(best->block, numbers + bytes, bytes);
-    finite = finite && all_finite(best->block, best->floats);
+    finite = finite && snapshot_finite(graph, best);
     if (same && !weights_only) {
         memcpy(optimizer->block, numbers + 2 * bytes, (size_t)state * sizeof(float));
         finite = finite && all_finite(optimizer->block, optimizer->block_floats);

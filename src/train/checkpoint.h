@@ -40,13 +40,14 @@ struct dio_train_position {
     bool early_stopped;
 };
 
-/* A set of numbers beside the graph: trained parameters and moving statistics, in graph order. */
+/* A set of numbers beside the graph: trained parameters, moving statistics and their counters, in graph order. */
 struct dio_snapshot {
     int count;
     int *params;    /* graph indices */
-    float *block;   /* their numbers, one after another */
+    float *block;   /* their numbers, one after another; a counter (i64) takes the place of two */
     size_t floats;
 };
+size_t dio_snapshot_size(const struct dio_param *param); /* of one, in places of 4 bytes */
 /* The parameters that a run changes; copies their numbers. */
 dio_status dio_snapshot_take(struct dio_ctx *ctx, const struct dio_graph *graph, struct dio_snapshot *snapshot);
 void dio_snapshot_update(const struct dio_graph *graph, struct dio_snapshot *snapshot);  /* graph -> snapshot */

@@ -116,21 +116,22 @@ static dio_status one_batch(struct phase *phase, const struct dio_feature_batch 
     return DIO_OK;
 }
 
-static double rate_now(const struct phase *phase)
+/* The rate at a batch of the epoch under way. */
+static double rate_at(const struct phase *phase, uint64_t batch)
 {
     const struct dio_train_position *position = &phase->loop->position;
     uint64_t accumulate = (uint64_t)phase->loop->options->accumulate;
-    uint64_t step = position->epoch * ceil_div(phase->batches, accumulate) + position->step / accumulate;
+    uint64_t step = position->epoch * ceil_div(phase->batches, accumulate) + batch / accumulate;
     return dio_schedule_rate(phase->schedule, &phase->settings, (double)step);
 }
 
 /* Batches up to one step of the optimiser. */
-static dio_status one_step(struct phase *phase)
+static dio_status step_batches(struct phase *phase)
 {
     struct dio_loop *loop = phase->loop;
     uint64_t accumulate = (uint64_t)loop->options->accumulate, first = loop->position.step;
     uint64_t end = first + accumulate < phase->batches ? first + accumulate : phase->batches;
-    double lr = rate_now(phase);
+    double lr = rate_at(phase, first);
     bool any = false;
     while (loop->position.step < end) {
         struct dio_feature_batch batch;
@@ -147,6 +148,17 @@ static dio_status one_step(struct phase *phase)
     if (any) dio_optimizer_apply(loop->compute->team, &loop->optimizer, loop->graph, phase->plan, lr);
     loop->position.optimizer_t = loop->optimizer.t;
     return DIO_OK;
+}
+
+/* A step that has begun is finished: reading its pictures does not look at the cancel flag. */
+static dio_status one_step(struct phase *phase)
+{
+    struct dio_ctx *ctx = phase->loop->ctx;
+    atomic_int *cancel = ctx->cancel;
+    ctx->cancel = NULL;
+    dio_status status = step_batches(phase);
+    ctx->cancel = cancel;
+    return status;
 }
 
 static void show_progress(struct phase *phase)
@@ -203,7 +215,7 @@ static dio_status validate(struct dio_loop *loop, struct dio_epoch_record *recor
     return DIO_OK;
 }
 
-static dio_status end_epoch(struct phase *phase, double lr)
+static dio_status end_epoch(struct phase *phase)
 {
     struct dio_loop *loop = phase->loop;
     struct dio_train_position *position = &loop->position;
@@ -213,7 +225,7 @@ static dio_status end_epoch(struct phase *phase, double lr)
         .epoch = (uint32_t)position->epoch + 1,
         .steps = position->steps,
         .pictures = position->pictures,
-        .lr = lr,
+        .lr = rate_at(phase, phase->batches - 1),
         .train_loss = position->loss_sum / pictures,
         .train_accuracy = (double)position->hits / pictures,
     };
@@ -238,17 +250,19 @@ static dio_status one_epoch(struct phase *phase)
     dio_dataset_shuffle((uint64_t)loop->options->seed, epoch, phase->order, phase->count);
     size_t start = (size_t)position->step * (size_t)loop->options->batch_size;
     DIO_PASS(dio_features_begin(loop->features, phase->order, phase->count, start, true, epoch));
-    double lr = rate_now(phase);
-    while (position->step < phase->batches) {
+    dio_status status = DIO_OK;
+    while (position->step < phase->batches && status == DIO_OK) {
         if (dio_cancelled(loop->ctx)) {
-            DIO_PASS(loop->save(loop->save_arg, NULL));
-            return DIO_CANCELLED;
+            status = DIO_CANCELLED;
+        } else {
+            DIO_PASS(one_step(phase));
+            show_progress(phase);
         }
-        lr = rate_now(phase);
-        DIO_PASS(one_step(phase));
-        show_progress(phase);
     }
-    return end_epoch(phase, lr);
+    if (status == DIO_OK) status = end_epoch(phase);
+    /* Stopped between two steps or in the validation, which is then done again. */
+    if (status == DIO_CANCELLED) DIO_PASS(loop->save(loop->save_arg, NULL));
+    return status;
 }
 
 dio_status dio_loop_run(struct dio_loop *loop, const uint32_t *items, size_t count, int64_t epochs)

@@ -4,7 +4,12 @@
 
 static bool changes(const struct dio_param *param)
 {
-    return param->trainable && param->role != DIO_PARAM_COUNTER && param->dtype == DIO_F32;
+    return param->trainable && param->role != DIO_PARAM_CONSTANT && param->data;
+}
+
+size_t dio_snapshot_size(const struct dio_param *param)
+{
+    return (size_t)dio_shape_elements(&param->shape) * (dio_dtype_size(param->dtype) / sizeof(float));
 }
 
 dio_status dio_snapshot_take(struct dio_ctx *ctx, const struct dio_graph *graph, struct dio_snapshot *snapshot)
@@ -13,7 +18,7 @@ dio_status dio_snapshot_take(struct dio_ctx *ctx, const struct dio_graph *graph,
     for (int i = 0; i < graph->n_params; i++) {
         if (!changes(&graph->params[i])) continue;
         snapshot->count++;
-        snapshot->floats += (size_t)dio_shape_elements(&graph->params[i].shape);
+        snapshot->floats += dio_snapshot_size(&graph->params[i]);
     }
     snapshot->params = dio_alloc_array(ctx, (size_t)snapshot->count, sizeof *snapshot->params, "snapshot");
     snapshot->block = dio_alloc_array(ctx, snapshot->floats, sizeof *snapshot->block, "a copy of what learns");
@@ -33,9 +38,9 @@ void dio_snapshot_update(const struct dio_graph *graph, struct dio_snapshot *sna
     float *to = snapshot->block;
     for (int n = 0; n < snapshot->count; n++) {
         const struct dio_param *param = &graph->params[snapshot->params[n]];
-        size_t elements = (size_t)dio_shape_elements(&param->shape);
-        memcpy(to, param->data, elements * sizeof *to);
-        to += elements;
+        size_t size = dio_snapshot_size(param);
+        memcpy(to, param->data, size * sizeof *to);
+        to += size;
     }
 }
 
@@ -44,9 +49,9 @@ void dio_snapshot_restore(const struct dio_graph *graph, const struct dio_snapsh
     const float *from = snapshot->block;
     for (int n = 0; n < snapshot->count; n++) {
         const struct dio_param *param = &graph->params[snapshot->params[n]];
-        size_t elements = (size_t)dio_shape_elements(&param->shape);
-        memcpy(param->data, from, elements * sizeof *from);
-        from += elements;
+        size_t size = dio_snapshot_size(param);
+        memcpy(param->data, from, size * sizeof *from);
+        from += size;
     }
 }
 

@@ -101,7 +101,7 @@ static inline void settings(struct machine *machine, struct dio_train_options *o
 
 struct ran {
     dio_status status;
-    char error[2048];
+    char error[4096];
     int64_t epochs, best_epoch, stopped_epoch, stopped_step;
     double val_accuracy, train_loss;
     uint64_t n_bad;
@@ -143,11 +143,10 @@ static inline struct ran run_on(int threads, int cancel_at, bool resume, const c
     return ran;
 }
 
-#define assert_ran(ran, expected)                                                                                      \
-    do {                                                                                                               \
-        if ((ran).status != (expected)) print_error("status %d: %s\n", (int)(ran).status, (ran).error);                \
-        assert_int_equal((ran).status, (expected));                                                                    \
-    } while (0)
+static inline void assert_ran(struct ran ran, dio_status expected)
+{
+    if (ran.status != expected) fail_msg("status %d: %s", (int)ran.status, ran.error);
+}
 
 static inline void assert_same_file(const char *a, const char *b)
 {

@@ -34,6 +34,14 @@ static const char *with(const char *name, const char *more)
     return text;
 }
 
+/* To go on with it. */
+static const char *on(const char *name, const char *more)
+{
+    static char text[1024];
+    snprintf(text, sizeof text, "output=%.200s/%s %s", folder.path, name, more);
+    return text;
+}
+
 #define FULL "epochs=2 batch_size=8 lr=0.02 optimizer=sgd augment_crop=4 augment_flip=0.5"
 #define HEAD "epochs=6 batch_size=8 freeze=backbone lr=0.01"
 
@@ -75,10 +83,10 @@ static void test_cancel_and_resume(void **state)
         snprintf(name, sizeof name, "cancelled-%d", at);
         struct ran stopped = run_on(2, at, false, with(name, FULL));
         assert_ran(stopped, DIO_CANCELLED);
-        assert_ran(run_on(1, 0, true, with(name, "")), DIO_OK);
+        assert_ran(run_on(1, 0, true, on(name, "")), DIO_OK);
         assert_same_runs(&folder, "whole", name);
     }
-    struct ran again = run_on(1, 0, true, with("whole", ""));
+    struct ran again = run_on(1, 0, true, on("whole", ""));
     assert_ran(again, DIO_OK);
     assert_true(again.already_complete);
 }
@@ -99,35 +107,42 @@ static int child(const char *path, const char *run)
 {
     snprintf(folder.path, sizeof folder.path, "%s", path);
     bool resume = dio_path_is_folder(test_in(&folder, run));
-    struct ran ran = run_on(2, 0, resume, with(run, resume ? "" : FULL));
-    /* Killed before the first checkpoint: there is nothing to go on from, so it begins again. */
-    if (ran.status == DIO_ERR_INPUT || ran.status == DIO_ERR_ENV) ran = run_on(2, 0, false, with(run, FULL " overwrite=true"));
+    struct ran ran = run_on(2, 0, resume, resume ? on(run, "") : with(run, FULL " epochs=4"));
     return (int)ran.status;
+}
+
+/* Waits until the child has written a checkpoint (or ended), and then for a while that no checkpoint knows of. */
+static void wait_for_checkpoint(pid_t pid, const char *run, int after_ms)
+{
+    char path[600];
+    int status;
+    snprintf(path, sizeof path, "%s/%s/checkpoints/ckpt-3", folder.path, run);
+    for (int i = 0; i < 60000 && !dio_path_exists(path); i++) {
+        assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    nanosleep(&(struct timespec){0, after_ms * 1000000L}, NULL);
 }
 
 static void test_killed_and_resumed(void **state)
 {
     (void)state;
-    int kills = 0, status = 0;
-    assert_ran(run_on(2, 0, false, with("unkilled", FULL)), DIO_OK);
-    for (int attempt = 0; attempt < 40; attempt++) {
-        struct timespec pause = {0, (20 + 37 * (attempt * 7 % 13)) * 1000000L * (1 + attempt / 8)};
-        pid_t pid = start_child("killed");
-        if (kills < 5) {
-            nanosleep(&pause, NULL);
-            kill(pid, SIGKILL);
-        }
+    static const int moments[] = {0, 3, 11, 29, 67}; /* ms after the first epoch's checkpoint */
+    int status = 0;
+    char name[32];
+    assert_ran(run_on(2, 0, false, with("unkilled", FULL " epochs=4")), DIO_OK);
+    for (int i = 0; i < 5; i++) {
+        snprintf(name, sizeof name, "killed-%d", i);
+        pid_t pid = start_child(name);
+        wait_for_checkpoint(pid, name, moments[i]);
+        kill(pid, SIGKILL);
         assert_int_equal(waitpid(pid, &status, 0), pid);
-        if (WIFSIGNALED(status)) {
-            kills++;
-            continue;
-        }
+        pid = start_child(name);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_true(WIFEXITED(status));
         assert_int_equal(WEXITSTATUS(status), 0);
-        break;
+        assert_same_runs(&folder, "unkilled", name);
     }
-    assert_true(WIFEXITED(status) && kills > 0);
-    assert_same_runs(&folder, "unkilled", "killed");
 }
 
 static void first_file(const char *path, char out[1024])
@@ -154,7 +169,7 @@ static void damage(const char *path, size_t at_end)
 static void test_cache(void **state)
 {
     (void)state;
-    char more[300], file[1024];
+    char more[600], file[1024];
     snprintf(more, sizeof more, HEAD " cache=%s/cache", folder.path);
     struct ran first = run_on(2, 0, false, with("cache-1", more));
     assert_ran(first, DIO_OK);
@@ -183,7 +198,7 @@ static void test_cached_features_are_the_live_ones(void **state)
     assert_same_file(test_in(&folder, "kept/model.safetensors"), test_in(&folder, "live/model.safetensors"));
     const char *views = HEAD " views=3 augment_flip=0.5 augment_crop=4";
     assert_ran(run_on(2, 0, false, with("kept-views", views)), DIO_OK);
-    char more[300];
+    char more[600];
     snprintf(more, sizeof more, "%s no_cache=true", views);
     assert_ran(run_on(1, 0, false, with("live-views", more)), DIO_OK);
     assert_same_file(test_in(&folder, "kept-views/model.safetensors"), test_in(&folder, "live-views/model.safetensors"));
@@ -212,7 +227,7 @@ static void test_refit_and_early_stop(void **state)
     (void)state;
     struct test_folder data;
     struct ran refit, plain, early;
-    char more[400];
+    char more[600];
     test_folder_make(&data);
     write_split(&data, "", 3, 10);
     snprintf(more, sizeof more, HEAD " data=%s/data", data.path);
@@ -222,7 +237,7 @@ static void test_refit_and_early_stop(void **state)
     /* Interrupted in the refit, it goes on there. */
     struct ran stopped = run_on(2, refit.steps - 1, false, with("refit-cut", more));
     assert_ran(stopped, DIO_CANCELLED);
-    assert_ran(run_on(1, 0, true, with("refit-cut", "")), DIO_OK);
+    assert_ran(run_on(1, 0, true, on("refit-cut", "")), DIO_OK);
     assert_same_runs(&folder, "refit", "refit-cut");
     snprintf(more, sizeof more, HEAD " data=%s/data no_refit=true", data.path);
     plain = run_on(2, 0, false, with("no-refit", more));
@@ -239,7 +254,7 @@ static void test_longer(void **state)
 {
     (void)state;
     assert_ran(run_on(1, 0, false, with("longer", HEAD)), DIO_OK);
-    struct ran longer = run_on(1, 0, true, with("longer", "epochs=9"));
+    struct ran longer = run_on(1, 0, true, on("longer", "epochs=9"));
     assert_ran(longer, DIO_OK);
     assert_int_equal(longer.epochs, 9);
 }
@@ -254,37 +269,44 @@ static void assert_refusal(struct ran ran, dio_status status, const char *words)
 static void test_refusals(void **state)
 {
     (void)state;
-    char more[300], file[1024], name[64];
+    char more[600], file[1024], name[64];
     assert_ran(run_on(1, 3, false, with("refused", HEAD)), DIO_CANCELLED);
     assert_refusal(run_on(1, 0, false, with("refused", HEAD)), DIO_ERR_USAGE, "exists; --resume goes on with it");
-    assert_refusal(run_on(1, 0, true, with("refused", "batch_size=4")), DIO_ERR_INPUT, "batch_size was 8, is 4");
-    assert_refusal(run_on(1, 0, true, with("nothing", "")), DIO_ERR_ENV, "no such run folder");
+    assert_refusal(run_on(1, 0, true, on("refused", "batch_size=4")), DIO_ERR_INPUT, "batch_size was 8, is 4");
+    assert_refusal(run_on(1, 0, true, on("nothing", "")), DIO_ERR_ENV, "no such run folder");
     snprintf(more, sizeof more, HEAD " output=%s/data/train/run", folder.path);
     assert_refusal(run_on(1, 0, false, with("x", more)), DIO_ERR_USAGE, "lies in an input");
     snprintf(more, sizeof more, HEAD " output=%s/missing/run", folder.path);
     assert_refusal(run_on(1, 0, false, with("x", more)), DIO_ERR_ENV, "does not exist");
     /* Other pictures. */
     write_picture(test_in(&folder, "data/train/green/99.ppm"), 1, 99);
-    assert_refusal(run_on(1, 0, true, with("refused", "")), DIO_ERR_INPUT, "not those that the run began with");
+    assert_refusal(run_on(1, 0, true, on("refused", "")), DIO_ERR_INPUT, "not those that the run began with");
     unlink(test_in(&folder, "data/train/green/99.ppm"));
     /* Damaged checkpoints: the newest good one is taken; none left: refused. */
     snprintf(name, sizeof name, "refused/checkpoints");
-    first_file(test_in(&folder, name), file);
-    damage(file, 40);
-    struct dio_alloc_stats stats = {0};
-    (void)stats;
-    assert_refusal(run_on(1, 0, true, with("refused", "")), DIO_ERR_INPUT, "checksum differs");
+    for (int i = 0; i < 2; i++) {
+        first_file(test_in(&folder, name), file);
+        damage(file, 40);
+        snprintf(more, sizeof more, "%s/refused/damaged-%d", folder.path, i);
+        assert_int_equal(rename(file, more), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        snprintf(more, sizeof more, "%s/refused/damaged-%d", folder.path, i);
+        snprintf(file, sizeof file, "%s/refused/checkpoints/ckpt-%d", folder.path, i);
+        assert_int_equal(rename(more, file), 0);
+    }
+    assert_refusal(run_on(1, 0, true, on("refused", "")), DIO_ERR_INPUT, "checksum differs");
     assert_ran(run_on(1, 0, false, with("refused", HEAD " overwrite=true")), DIO_OK);
     first_file(test_in(&folder, name), file); /* the older of two */
     damage(file, 40);
-    assert_ran(run_on(1, 0, true, with("refused", "")), DIO_OK);
+    assert_ran(run_on(1, 0, true, on("refused", "")), DIO_OK);
 }
 
 static void test_bad_pictures(void **state)
 {
     (void)state;
     struct test_folder data;
-    char more[300], path[600];
+    char more[600], path[600];
     test_folder_make(&data);
     write_split(&data, "train", 2, 10);
     write_split(&data, "val", 2, 4);
