@@ -85,7 +85,7 @@ static inline void machine_stop(struct machine *machine)
 /* "key=value key=value": settings as the command line gives them. */
 static inline void settings(struct machine *machine, struct dio_train_options *options, const char *text)
 {
-    char copy[1024];
+    char copy[2048];
     assert_ok(&machine->test, dio_train_options_init(&machine->test.ctx, options));
     snprintf(copy, sizeof copy, "%s", text);
     for (char *save = NULL, *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {

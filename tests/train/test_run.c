@@ -26,7 +26,7 @@ static int teardown(void **state)
 /* Settings for a run into FOLDER/name; the text lives until the next call but one. */
 static const char *with(const char *name, const char *more)
 {
-    static char texts[2][1024];
+    static char texts[2][2048];
     static int next;
     char *text = texts[next++ % 2];
     snprintf(text, sizeof texts[0], "model=arch:resnet20_cifar data=%.200s/data output=%.200s/%s %s", folder.path,
@@ -37,7 +37,7 @@ static const char *with(const char *name, const char *more)
 /* To go on with it. */
 static const char *on(const char *name, const char *more)
 {
-    static char text[1024];
+    static char text[2048];
     snprintf(text, sizeof text, "output=%.200s/%s %s", folder.path, name, more);
     return text;
 }
