@@ -170,7 +170,8 @@ static bool recognise(const struct dio_arch *arch, const struct dio_tensor_list 
             .naming = DIO_NAMES_TORCHVISION,
             .classes = head && head->rank == 2 ? head->dims[0] : 0,
             .channels = stem->dims[1],
-            .assumed = "no anti-aliased or blurred stride (timm's resnetaa, resnetblur), which names and shapes do not show",
+            .assumed = "strides as torchvision has them (not timm's resnetaa or resnetblur); without a config.json torchvision's "
+                       "preprocessing, where timm's own weights want bicubic and their own crop",
         };
         return true;
     }

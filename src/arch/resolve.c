@@ -204,12 +204,17 @@ static dio_status settle_by_tensors(struct dio_ctx *ctx, const struct dio_arch_q
         say_why(answer);
         return DIO_OK;
     }
+    char known[200] = "";
+    for (int i = 0; dio_archs[i]; i++) {
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", dio_archs[i]->family);
+    }
     if (named) {
-        snprintf(answer->why, sizeof answer->why, "the file's name says %s, but its tensors are not those of %s; --arch TAG",
-                 named->name, named->name);
+        snprintf(answer->why, sizeof answer->why, "the file's name says %s, but its tensors are not those of %s", named->name,
+                 named->name);
     } else {
-        snprintf(answer->why, sizeof answer->why, "its %zu tensors are those of no architecture known here; --arch TAG",
-                 question->count);
+        snprintf(answer->why, sizeof answer->why, "its %zu tensors are of none of the families known here (%s)", question->count,
+                 known);
     }
     return DIO_OK;
 }
@@ -252,7 +257,7 @@ dio_status dio_arch_resolve(struct dio_ctx *ctx, struct dio_arch_question *quest
             dio_escape(escaped, sizeof escaped, question->config, strlen(question->config), 100);
             dio_escape(path, sizeof path, question->config_path ? question->config_path : "config.json",
                        strlen(question->config_path ? question->config_path : "config.json"), 120);
-            snprintf(answer->why, sizeof answer->why, "%s says architecture %s, which is not known here; --arch TAG", path, escaped);
+            snprintf(answer->why, sizeof answer->why, "%s says architecture %s, which is not known here (--arch TAG overrules it)", path, escaped);
         }
         return DIO_OK;
     }

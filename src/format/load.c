@@ -322,7 +322,12 @@ static dio_status load_file(struct loading *loading, const char *path)
     out->weights_path = dio_strdup(ctx, name);
     if (!out->weights_path) return DIO_ERR_ENV;
     DIO_PASS(dio_read_config(ctx, path, &loading->config, &loading->has_config));
-    out->is_run = own_file(loading) && dio_path_is_folder(path);
+    if (own_file(loading) && dio_path_is_folder(path)) {
+        char *recipe = dio_path_join(ctx, path, "recipe.yaml");
+        if (!recipe) return DIO_ERR_ENV;
+        out->is_run = dio_path_is_file(recipe);
+        dio_free(ctx, recipe);
+    }
 
     const char *graph = meta(loading, DIO_META_GRAPH);
     if (graph && own_file(loading) && !loading->options->arch) {
@@ -332,7 +337,8 @@ static dio_status load_file(struct loading *loading, const char *path)
     DIO_PASS(resolve(loading));
     if (!loading->answer.arch) {
         out->unknown = dio_strdup(ctx, loading->answer.why);
-        return out->unknown ? DIO_OK : DIO_ERR_ENV;
+        if (!out->unknown) return DIO_ERR_ENV;
+        return dio_load_scan(ctx, out);
     }
     DIO_PASS(build_known(loading));
     return finish(loading);

@@ -91,20 +91,36 @@ static dio_status copy(struct dio_ctx *ctx, const struct dio_weights *weights, c
     return DIO_OK;
 }
 
-/* Row S18. */
-static dio_status say_nonfinite(struct dio_ctx *ctx, struct dio_loaded *loaded, const struct dio_param *param)
+/* Row S18; the first ten tensors by name. */
+static dio_status say_nonfinite(struct dio_ctx *ctx, struct dio_loaded *loaded, const char *name, uint64_t nan, uint64_t inf)
 {
-    uint64_t nan = 0, inf = 0;
-    if (param->role == DIO_PARAM_COUNTER) return DIO_OK;
-    dio_count_nonfinite(param->data, DIO_F32, (size_t)dio_shape_elements(&param->shape), &nan, &inf);
-    if (nan + inf == 0) return DIO_OK;
-    if (++loaded->nonfinite_tensors > NAMED) return DIO_OK;
+    if (nan + inf == 0 || ++loaded->nonfinite_tensors > NAMED) return DIO_OK;
     if (nan && inf) {
         return dio_loaded_message(ctx, loaded, DIO_LEVEL_WARNING, "S18",
-                                  "tensor %s holds %" PRIu64 " NaN and %" PRIu64 " infinite values", param->name, nan, inf);
+                                  "tensor %s holds %" PRIu64 " NaN and %" PRIu64 " infinite values", name, nan, inf);
     }
-    return dio_loaded_message(ctx, loaded, DIO_LEVEL_WARNING, "S18", "tensor %s holds %" PRIu64 " %s values", param->name,
-                              nan + inf, nan ? "NaN" : "infinite");
+    return dio_loaded_message(ctx, loaded, DIO_LEVEL_WARNING, "S18", "tensor %s holds %" PRIu64 " %s values", name, nan + inf,
+                              nan ? "NaN" : "infinite");
+}
+
+static dio_status end_nonfinite(struct dio_ctx *ctx, struct dio_loaded *loaded)
+{
+    if (loaded->nonfinite_tensors <= NAMED) return DIO_OK;
+    return dio_loaded_message(ctx, loaded, DIO_LEVEL_WARNING, "S18", "and %" PRIu64 " more tensors",
+                              loaded->nonfinite_tensors - NAMED);
+}
+
+dio_status dio_load_scan(struct dio_ctx *ctx, struct dio_loaded *loaded)
+{
+    for (size_t i = 0; i < loaded->weights.count; i++) {
+        const struct dio_weight *weight = &loaded->weights.items[i];
+        uint64_t nan = 0, inf = 0;
+        DIO_PASS(dio_weight_nonfinite(ctx, &loaded->weights, weight, &nan, &inf));
+        char name[208];
+        dio_escape(name, sizeof name, weight->name, weight->name_length, 200);
+        DIO_PASS(say_nonfinite(ctx, loaded, name, nan, inf));
+    }
+    return end_nonfinite(ctx, loaded);
 }
 
 /* Row J9. */
@@ -141,11 +157,12 @@ dio_status dio_load_weights(struct dio_ctx *ctx, struct dio_loaded *loaded, stru
         const struct dio_weight *weight = find(loaded, prefix, param->name);
         if (!weight) continue; /* a counter */
         DIO_PASS(copy(ctx, &loaded->weights, weight, param));
-        DIO_PASS(say_nonfinite(ctx, loaded, param));
+        uint64_t nan = 0, inf = 0;
+        if (param->role != DIO_PARAM_COUNTER) {
+            dio_count_nonfinite(param->data, DIO_F32, (size_t)dio_shape_elements(&param->shape), &nan, &inf);
+        }
+        DIO_PASS(say_nonfinite(ctx, loaded, param->name, nan, inf));
     }
-    if (loaded->nonfinite_tensors > NAMED) {
-        DIO_PASS(dio_loaded_message(ctx, loaded, DIO_LEVEL_WARNING, "S18", "and %" PRIu64 " more tensors",
-                                    loaded->nonfinite_tensors - NAMED));
-    }
+    DIO_PASS(end_nonfinite(ctx, loaded));
     return say_unused(ctx, loaded, model, prefix);
 }
