@@ -7,6 +7,15 @@ const double dio_imagenet_mean[3] = {0.485, 0.456, 0.406};
 const double dio_imagenet_std[3] = {0.229, 0.224, 0.225};
 const double dio_half[3] = {0.5, 0.5, 0.5};
 
+int64_t dio_head_classes(const struct dio_shape *weight, int rank, int64_t features)
+{
+    enum { MANY = 1 << 16 };
+    if (!weight || weight->rank != rank || weight->dims[0] < 1 || weight->dims[0] > DIO_MAX_CLASSES) return 0;
+    /* A wrong width is said as a wrong shape when the weights are compared, but must not make us book memory first. */
+    bool fits = weight->dims[1] == features;
+    return fits || weight->dims[0] <= MANY ? weight->dims[0] : 0;
+}
+
 int dio_build_input(struct dio_graph *graph, const struct dio_arch_config *config)
 {
     struct dio_shape shape = dio_shape_4(0, config->height, config->width, config->channels);

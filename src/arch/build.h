@@ -23,6 +23,9 @@ int dio_build_conv(const struct dio_build *build, int x, const char *name, const
 int dio_build_conv_bn(const struct dio_build *build, int x, const char *conv_name, const char *bn_name,
                       const struct dio_build_conv *conv, const char *activation);
 
+/* Outputs of a head whose weight has this shape; 0 for no head, and for one that asks for more than the features have. */
+int64_t dio_head_classes(const struct dio_shape *weight, int rank, int64_t features);
+
 /* Mean and deviation of three channels. */
 extern const double dio_imagenet_mean[3], dio_imagenet_std[3], dio_half[3];
 

@@ -231,6 +231,6 @@ bool dio_inverted_fits(const struct dio_tensor_list *tensors, const struct dio_i
     if (!has_conv(tensors, &namer, NULL, LAST_CONV, last_width(net), block.out, 1)) return false;
     *channels = dio_tensor_list_find(tensors, "%s.weight", name_of(&namer, name, STEM_CONV, NULL))->dims[1];
     const struct dio_shape *head = dio_tensor_list_find(tensors, "%s.weight", name_of(&namer, name, CLASSIFIER, NULL));
-    *classes = head && head->rank == 2 ? head->dims[0] : 0;
+    *classes = dio_head_classes(head, 2, last_width(net));
     return true;
 }

@@ -168,7 +168,7 @@ static bool recognise(const struct dio_arch *arch, const struct dio_tensor_list 
             .arch = arch,
             .variant = variant,
             .naming = DIO_NAMES_TORCHVISION,
-            .classes = head && head->rank == 2 ? head->dims[0] : 0,
+            .classes = dio_head_classes(head, 2, ((const struct layout *)variant->data)->bottleneck ? 2048 : 512),
             .channels = stem->dims[1],
             .assumed = "strides as torchvision has them (not timm's resnetaa or resnetblur); without a config.json torchvision's "
                        "preprocessing, where timm's own weights want bicubic and their own crop",

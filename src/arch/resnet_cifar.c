@@ -125,7 +125,7 @@ static bool recognise(const struct dio_arch *arch, const struct dio_tensor_list 
             .arch = arch,
             .variant = variant,
             .naming = naming,
-            .classes = head && head->rank == 2 ? head->dims[0] : 0,
+            .classes = dio_head_classes(head, 2, layout->width * 4),
             .channels = stem->dims[1],
             .by_names = head && !as_torchvision,
         };

@@ -104,7 +104,7 @@ static bool recognise(const struct dio_arch *arch, const struct dio_tensor_list 
             .arch = arch,
             .variant = variant,
             .naming = DIO_NAMES_TORCHVISION,
-            .classes = head && head->rank == 4 ? head->dims[0] : 0,
+            .classes = dio_head_classes(head, 4, 512),
             .channels = stem->dims[1],
             .by_names = true,
             .assumed = "no padding in the first convolution, as in torchvision (--stem-padding N)",

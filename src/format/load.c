@@ -185,22 +185,63 @@ static dio_status build_known(struct loading *loading)
     return DIO_OK;
 }
 
+/* One picture in, one list of numbers out, and no more parameters than the file has numbers. */
+static dio_status check_stored(const struct loading *loading, const struct dio_graph *graph)
+{
+    struct dio_place place = {.file = loading->out->weights_path, .part = "metadata " DIO_META_GRAPH};
+    const struct dio_weights *weights = &loading->out->weights;
+    const struct dio_shape *in = graph->n_inputs == 1 ? &graph->values[graph->inputs[0]].type.shape : NULL;
+    const struct dio_shape *out = graph->n_outputs == 1 ? &graph->values[graph->outputs[0]].type.shape : NULL;
+    if (!in || in->rank != 4 || !out || out->rank != 2) {
+        return dio_fail(loading->ctx, DIO_ERR_INPUT, "O9", &place, "the stored graph is not one from a picture to classes");
+    }
+    uint64_t wanted = 0, there = 0;
+    for (size_t i = 0; i < weights->count; i++) there += weights->items[i].elements;
+    for (int i = 0; i < graph->n_params; i++) {
+        int64_t elements = dio_shape_elements(&graph->params[i].shape);
+        if (elements >= 0 && (uint64_t)elements <= there) wanted += (uint64_t)elements;
+        else wanted = there + 1;
+        if (wanted > there) {
+            return dio_fail(loading->ctx, DIO_ERR_INPUT, "J8", &place, "the stored graph wants more numbers than the file has");
+        }
+    }
+    return DIO_OK;
+}
+
+/* A stored graph was built for one size. */
+static dio_status recipe_of_stored(struct loading *loading)
+{
+    struct dio_model *model = loading->out->model;
+    const struct dio_shape *in = &model->graph->values[model->graph->inputs[0]].type.shape;
+    struct dio_image_recipe *recipe = &model->recipe;
+    DIO_PASS(make_recipe(loading, NULL, 3, recipe));
+    if (recipe->height == in->dims[1] && recipe->width == in->dims[2] && recipe->channels == in->dims[3]) return DIO_OK;
+    return dio_fail(loading->ctx, DIO_ERR_INPUT, "J8", &(struct dio_place){.file = loading->out->weights_path},
+                    "the stored graph takes pictures of %lld x %lld with %lld channels, the preprocessing gives %d x %d with %d",
+                    (long long)in->dims[1], (long long)in->dims[2], (long long)in->dims[3], (int)recipe->height,
+                    (int)recipe->width, (int)recipe->channels);
+}
+
 /* A graph stored in the file, for a model that no family describes. */
 static dio_status build_stored(struct loading *loading, const char *text)
 {
     struct dio_graph *graph = NULL;
     DIO_PASS(dio_graph_load(loading->ctx, text, strlen(text), &graph));
+    dio_status status = check_stored(loading, graph);
+    if (status != DIO_OK) {
+        dio_graph_free(graph);
+        return status;
+    }
     DIO_PASS(dio_model_new(loading->ctx, graph, &loading->out->model));
     struct dio_model *model = loading->out->model;
     const char *features = meta(loading, DIO_META_FEATURES);
     model->features = features ? dio_graph_find_value(model->graph, features) : -1;
-    int output = model->graph->n_outputs > 0 ? model->graph->outputs[0] : -1;
-    if (output >= 0 && output != model->features) {
-        const struct dio_shape *shape = &model->graph->values[output].type.shape;
+    int output = model->graph->outputs[0];
+    if (output != model->features) {
         model->logits = output;
-        model->n_classes = shape->dims[shape->rank - 1];
+        model->n_classes = model->graph->values[output].type.shape.dims[1];
     }
-    return make_recipe(loading, NULL, 3, &model->recipe);
+    return recipe_of_stored(loading);
 }
 
 static dio_status wrong_class_count(struct loading *loading, const char *source, size_t count)

@@ -127,6 +127,7 @@ static void graph_of_no_family(void **state)
     model->features = x;
     model->logits = logits;
     model->n_classes = 2;
+    model->recipe = dio_image_recipe_imagenet(8, 8);
     dio_graph_init_params(model->graph, 9);
     const char *path = test_in(&folder, "graph.safetensors");
     assert_ok(&test, dio_model_save(&test.ctx, model, path));
