@@ -183,10 +183,10 @@ static dio_status read_record(struct dio_zip *zip, const unsigned char *director
 /* The local header says the same, and the bytes lie before `limit`. */
 static dio_status check_local(const struct dio_zip *zip, struct dio_zip_entry *entry, uint64_t limit)
 {
-    const unsigned char *local = zip->blob->data + entry->header;
     if (entry->header > limit || limit - entry->header < LOCAL_SIZE) {
         return dio_zip_fail(zip, "P4", entry, DIO_AT(entry->record), "offset %" PRIu64 " leaves the file", entry->header);
     }
+    const unsigned char *local = zip->blob->data + entry->header;
     if (get(local, 4) != LOCAL_MARK) {
         return dio_zip_fail(zip, "P4", entry, DIO_AT(entry->header), "no local header at its offset");
     }
