@@ -1,1 +1,40 @@
+# make install: the program, the shared library, headers, pkg-config file, CMake package, man pages and shell completion.
 include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(made ${PROJECT_BINARY_DIR}/made)
+file(STRINGS ${PROJECT_SOURCE_DIR}/src/cli/list.def verbs REGEX "^DIO_ENTRY\\(")
+set(documents)
+function(document name)
+  add_custom_command(OUTPUT ${made}/${name} COMMAND ${CMAKE_COMMAND} -E make_directory ${made}
+    COMMAND diopter help ${ARGN} > ${made}/${name} DEPENDS diopter VERBATIM)
+  set(documents ${documents} ${made}/${name} PARENT_SCOPE)
+endfunction()
+document(diopter.1 --man)
+foreach(verb IN LISTS verbs)
+  string(REGEX REPLACE "^DIO_ENTRY\\(([a-z0-9_]+).*" "\\1" verb "${verb}")
+  document(diopter-${verb}.1 --man ${verb})
+endforeach()
+set(man_pages ${documents})
+document(diopter.bash --completion bash)
+document(_diopter --completion zsh)
+document(diopter.fish --completion fish)
+add_custom_target(documents ALL DEPENDS ${documents})
+
+install(TARGETS diopter RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS diopter_shared EXPORT DiopterTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/diopter DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES ${man_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${made}/diopter.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME diopter)
+install(FILES ${made}/_diopter DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES ${made}/diopter.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+
+configure_file(${PROJECT_SOURCE_DIR}/cmake/diopter.pc.in ${made}/diopter.pc @ONLY)
+install(FILES ${made}/diopter.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/Diopter)
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/DiopterConfig.cmake.in ${made}/DiopterConfig.cmake
+  INSTALL_DESTINATION ${package})
+write_basic_package_version_file(${made}/DiopterConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${made}/DiopterConfig.cmake ${made}/DiopterConfigVersion.cmake DESTINATION ${package})
+install(EXPORT DiopterTargets NAMESPACE Diopter:: DESTINATION ${package})
