@@ -9,13 +9,34 @@
 
 #include "kernels/gemm.h"
 
+/* y[i] = the activation of x[i]; y may be x. */
+typedef void dio_act_forward_fn(enum dio_act act, const float *x, float *y, int64_t n);
+
 /* dx[i] = dy[i] where the activation passed y[i] on, else 0 (a NaN in y passes); dx may be dy. */
 typedef void dio_act_backward_fn(enum dio_act act, const float *y, const float *dy, float *dx, int64_t n);
+/* The same, added to what is there. */
+typedef void dio_act_backward_add_fn(enum dio_act act, const float *y, const float *dy, float *dx, int64_t n);
 
 /* y[i] += x[i] */
 typedef void dio_add_to_fn(const float *x, float *y, int64_t n);
 
 /* sums[c] += sum over rows i of x[i * stride + c], c < columns; rows in chunks of 64 whose sums are added in order. */
 typedef void dio_column_sums_fn(const float *x, int64_t rows, int64_t stride, int64_t columns, float *sums);
+
+/* Batch normalisation over rows of `channels` numbers; each slot reads what its formula names. */
+struct dio_norm_rows {
+    int64_t rows, channels;
+    const float *x, *dy;
+    const float *mean, *scale, *shift;  /* of each channel */
+    const float *offset, *slope;        /* of each channel; offset NULL: statistics are constants */
+    float *out;
+    bool add;                           /* norm_gradient: to what is there */
+};
+/* sum[c] = sum of x, other[c] = sum of x * x: over the rows in their order, in double. */
+typedef void dio_norm_sums_fn(const struct dio_norm_rows *n, double *sum, double *other);
+/* norm_gradient_sums, likewise: sum[c] of dy, other[c] of dy * (x - mean). */
+/* out = (x - mean) * scale + shift; out may be x. */
+typedef void dio_norm_rows_fn(const struct dio_norm_rows *n);
+/* norm_gradient: out (+)= scale * (dy - offset - (x - mean) * slope), or scale * dy; out may be dy. */
 
 #endif

@@ -36,7 +36,6 @@ static const float CUBIC = 0.044715f;
 
 static float sigmoid(float x) { return 1 / (1 + expf(-x)); }
 static float softplus(float x) { return x > 20 ? x : log1pf(expf(x)); }
-static float relu(float x) { return x < 0 ? 0 : x; }
 static float relu6(float x) { return x < 0 ? 0 : x > 6 ? 6 : x; }
 static float silu(float x) { return x * sigmoid(x); }
 static float gelu(float x) { return 0.5f * x * erfcf(-x * HALF_ROOT); }
@@ -95,11 +94,13 @@ static float softplus_slope(float x) { return x > 20 ? 1 : sigmoid(x); }
 static float elu_slope(float x) { return x > 0 ? 1 : expf(x); }
 
 typedef float scalar_fn(float x);
-static scalar_fn *const values[] = {relu, relu6, silu, gelu, gelu_tanh, quick_gelu, hardswish, hardsigmoid, sigmoid, tanhf, mish, softplus, elu};
+static scalar_fn *const values[] = {NULL, NULL, silu, gelu, gelu_tanh, quick_gelu, hardswish, hardsigmoid, sigmoid, tanhf, mish, softplus, elu};
 static scalar_fn *const slopes[] = {NULL, NULL, silu_slope, gelu_slope, gelu_tanh_slope, quick_gelu_slope, hardswish_slope,
                                     hardsigmoid_slope, sigmoid_slope, tanh_slope, mish_slope, softplus_slope, elu_slope};
 
 /* ---- pieces ---- */
+
+static enum dio_act clip_of(int kind) { return kind == RELU ? DIO_ACT_RELU : DIO_ACT_RELU6; }
 
 static int kind_of(const struct dio_step *step) { return ((const struct attrs *)step->attrs)->kind; }
 
@@ -110,10 +111,8 @@ static void forward(const struct dio_step *step, int64_t piece, void *scratch)
     const float *x = step->x[0];
     float *y = step->y[0];
     int kind = kind_of(step);
-    if (kind == RELU) { /* these two by name, so that they are inlined and vectorised */
-        for (int64_t i = range.begin; i < range.end; i++) y[i] = relu(x[i]);
-    } else if (kind == RELU6) {
-        for (int64_t i = range.begin; i < range.end; i++) y[i] = relu6(x[i]);
+    if (kind <= RELU6) {
+        step->kernels->act_forward(clip_of(kind), x + range.begin, y + range.begin, range.end - range.begin);
     } else {
         for (int64_t i = range.begin; i < range.end; i++) y[i] = values[kind](x[i]);
     }
@@ -126,15 +125,13 @@ static void backward(const struct dio_step *step, int64_t piece, void *scratch)
     const float *x = step->x[0], *y = step->y[0], *dy = step->dy[0];
     float *dx = step->dx[0];
     int kind = kind_of(step);
-    float top = kind == RELU6 ? 6 : INFINITY;
-    if (kind > RELU6) {
-        scalar_fn *slope = slopes[kind];
-        for (int64_t i = range.begin; i < range.end; i++) dx[i] = (step->add_dx[0] ? dx[i] : 0) + dy[i] * slope(x[i]);
-    } else if (step->add_dx[0]) {
-        for (int64_t i = range.begin; i < range.end; i++) dx[i] += y[i] <= 0 || y[i] >= top ? 0 : dy[i];
-    } else {
-        for (int64_t i = range.begin; i < range.end; i++) dx[i] = y[i] <= 0 || y[i] >= top ? 0 : dy[i];
+    if (kind <= RELU6) {
+        dio_act_backward_fn *run = step->add_dx[0] ? step->kernels->act_backward_add : step->kernels->act_backward;
+        run(clip_of(kind), y + range.begin, dy + range.begin, dx + range.begin, range.end - range.begin);
+        return;
     }
+    scalar_fn *slope = slopes[kind];
+    for (int64_t i = range.begin; i < range.end; i++) dx[i] = (step->add_dx[0] ? dx[i] : 0) + dy[i] * slope(x[i]);
 }
 
 static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const struct dio_step_wants *wants)

@@ -100,21 +100,33 @@ static void total(const struct dio_step *step, int64_t c, double *first, double 
 
 /* ---- forward ---- */
 
+/* The rows of a piece, with everything that the kernels' formulas name. */
+static struct dio_norm_rows norm_rows(const struct dio_step *step, struct dio_range rows)
+{
+    int64_t channels = dio_channels(&step->in[0]), at = rows.begin * channels;
+    struct factors f = factors_of(step);
+    return (struct dio_norm_rows){
+        .rows = rows.end - rows.begin, .channels = channels,
+        .x = step->x[0] ? (const float *)step->x[0] + at : NULL, .dy = step->dy[0] ? step->dy[0] + at : NULL,
+        .mean = f.mean, .scale = f.scale, .shift = step->param[BIAS]};
+}
+
+static struct dio_range sum_range(const struct dio_step *step, int64_t piece)
+{
+    return dio_block(step->n * dio_image_rows(&step->in[0]), sum_block_rows(step), piece);
+}
+
+static struct dio_range row_range(const struct dio_step *step, int64_t piece)
+{
+    return dio_block(step->n * dio_image_rows(&step->in[0]), dio_block_rows(dio_channels(&step->in[0])), piece);
+}
+
 static void sum_inputs(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
-    int64_t channels = dio_channels(&step->in[0]);
-    struct dio_range rows = dio_block(step->n * dio_image_rows(&step->in[0]), sum_block_rows(step), piece);
-    double *restrict sum = block_sums(step, piece), *restrict squares = sum + channels;
-    memset(sum, 0, (size_t)channels * 2 * sizeof *sum);
-    const float *x = (const float *)step->x[0] + rows.begin * channels;
-    for (int64_t row = rows.begin; row < rows.end; row++, x += channels) {
-        for (int64_t c = 0; c < channels; c++) {
-            double value = x[c];
-            sum[c] += value;
-            squares[c] += value * value;
-        }
-    }
+    struct dio_norm_rows n = norm_rows(step, sum_range(step, piece));
+    double *sums = block_sums(step, piece);
+    step->kernels->norm_sums(&n, sums, sums + n.channels);
 }
 
 static void move_statistics(const struct dio_step *step, int64_t c, double mean, double variance, double count)
@@ -151,15 +163,10 @@ static void finish_statistics(const struct dio_step *step, int64_t piece, void *
 static void normalise(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
-    int64_t channels = dio_channels(&step->in[0]);
-    struct dio_range rows = dio_block(step->n * dio_image_rows(&step->in[0]), dio_block_rows(channels), piece);
-    struct factors f = factors_of(step);
-    const float *bias = step->param[BIAS];
-    const float *x = (const float *)step->x[0] + rows.begin * channels;
-    float *y = (float *)step->y[0] + rows.begin * channels;
-    for (int64_t row = rows.begin; row < rows.end; row++, x += channels, y += channels) {
-        for (int64_t c = 0; c < channels; c++) y[c] = (x[c] - f.mean[c]) * f.scale[c] + bias[c];
-    }
+    struct dio_range range = row_range(step, piece);
+    struct dio_norm_rows n = norm_rows(step, range);
+    n.out = (float *)step->y[0] + range.begin * n.channels;
+    step->kernels->norm_apply(&n);
 }
 
 /* ---- backward ---- */
@@ -167,18 +174,9 @@ static void normalise(const struct dio_step *step, int64_t piece, void *scratch)
 static void sum_gradients(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
-    int64_t channels = dio_channels(&step->in[0]);
-    struct dio_range rows = dio_block(step->n * dio_image_rows(&step->in[0]), sum_block_rows(step), piece);
-    double *restrict sum = block_sums(step, piece), *restrict products = sum + channels;
-    memset(sum, 0, (size_t)channels * 2 * sizeof *sum);
-    const float *mean = factors_of(step).mean;
-    const float *x = (const float *)step->x[0] + rows.begin * channels, *dy = step->dy[0] + rows.begin * channels;
-    for (int64_t row = rows.begin; row < rows.end; row++, x += channels, dy += channels) {
-        for (int64_t c = 0; c < channels; c++) {
-            sum[c] += dy[c];
-            products[c] += (double)dy[c] * (x[c] - mean[c]);
-        }
-    }
+    struct dio_norm_rows n = norm_rows(step, sum_range(step, piece));
+    double *sums = block_sums(step, piece);
+    step->kernels->norm_gradient_sums(&n, sums, sums + n.channels);
 }
 
 static void finish_gradients(const struct dio_step *step, int64_t piece, void *scratch)
@@ -207,31 +205,15 @@ static void finish_gradients(const struct dio_step *step, int64_t piece, void *s
 static void input_gradient(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
-    if (!step->dx[0]) return;
-    int64_t channels = dio_channels(&step->in[0]);
-    struct dio_range rows = dio_block(step->n * dio_image_rows(&step->in[0]), dio_block_rows(channels), piece);
-    struct factors f = factors_of(step);
-    const float *dy = step->dy[0] + rows.begin * channels;
-    float *dx = step->dx[0] + rows.begin * channels;
-    if (!step->train_stats) {
-        for (int64_t row = rows.begin; row < rows.end; row++, dy += channels, dx += channels) {
-            if (step->add_dx[0]) {
-                for (int64_t c = 0; c < channels; c++) dx[c] += dy[c] * f.scale[c];
-            } else {
-                for (int64_t c = 0; c < channels; c++) dx[c] = dy[c] * f.scale[c];
-            }
-        }
-        return;
+    struct dio_range range = row_range(step, piece);
+    struct dio_norm_rows n = norm_rows(step, range);
+    n.out = step->dx[0] + range.begin * n.channels;
+    n.add = step->add_dx[0];
+    if (step->train_stats) {
+        n.offset = (const float *)block_sums(step, sum_blocks(step));
+        n.slope = n.offset + n.channels;
     }
-    const float *offset = (const float *)block_sums(step, sum_blocks(step)), *slope = offset + channels;
-    const float *x = (const float *)step->x[0] + rows.begin * channels;
-    for (int64_t row = rows.begin; row < rows.end; row++, x += channels, dy += channels, dx += channels) {
-        if (step->add_dx[0]) {
-            for (int64_t c = 0; c < channels; c++) dx[c] += f.scale[c] * (dy[c] - offset[c] - (x[c] - f.mean[c]) * slope[c]);
-        } else {
-            for (int64_t c = 0; c < channels; c++) dx[c] = f.scale[c] * (dy[c] - offset[c] - (x[c] - f.mean[c]) * slope[c]);
-        }
-    }
+    step->kernels->norm_gradient(&n);
 }
 
 static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const struct dio_step_wants *wants)
