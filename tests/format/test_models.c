@@ -343,6 +343,59 @@ static void hostile_metadata(void **state)
     test_end(&test);
 }
 
+/* Weights as timm keeps them: plain ones with a config.json beside them, which says what they are. */
+static void folder_of_timm(void **state)
+{
+    (void)state;
+    struct test_ctx test;
+    struct test_folder folder;
+    struct dio_loaded loaded;
+    test_begin(&test);
+    test_folder_make(&folder);
+    struct dio_model *model = make(&test, "tf_efficientnet_lite0", DIO_NAMES_TIMM, 2);
+    assert_ok(&test, dio_model_set_classes(model, (const char *const[]){"ant", "bee"}, 2));
+    assert_ok(&test, dio_model_add_fact(model, "license", "apache-2.0"));
+    dio_free(&test.ctx, model->options);
+    model->options = dio_strdup(&test.ctx, "bn_eps=1e-05 pad_mode=torch");
+    model->recipe.resize_height = model->recipe.resize_width = 235;
+    model->recipe.std[2] = 0.25;
+    bool written = false;
+    assert_ok(&test, dio_model_save_config(&test.ctx, model, DIO_NAMES_ORIGIN, folder.path, &written));
+    assert_true(written);
+    write_plain(&test, model, test_in(&folder, "model.safetensors"), &(struct plain){0});
+    assert_ok(&test, load(&test, folder.path, &loaded));
+    assert_non_null(loaded.model);
+    assert_true(says(&loaded, "architecture tf_efficientnet_lite0, from config.json"));
+    assert_false(loaded.assumed_recipe);
+    assert_false(loaded.is_run);
+    assert_string_equal(loaded.model->options, "bn_eps=1e-05 pad_mode=torch");
+    assert_string_equal(loaded.model->classes.names[1], "bee");
+    assert_string_equal(dio_model_fact(loaded.model, "license"), "apache-2.0");
+    assert_memory_equal(&loaded.model->recipe, &model->recipe, sizeof model->recipe);
+    assert_same_weights(loaded.model, model);
+    dio_loaded_free(&test.ctx, &loaded);
+
+    /* The file itself, its config.json beside it. */
+    assert_ok(&test, load(&test, test_in(&folder, "model.safetensors"), &loaded));
+    assert_true(says(&loaded, "from config.json"));
+    dio_loaded_free(&test.ctx, &loaded);
+    dio_model_free(model);
+
+    /* timm knows no SqueezeNet, and no other names than its own. */
+    model = make(&test, "squeezenet1_0", DIO_NAMES_TORCHVISION, 2);
+    assert_ok(&test, dio_model_save_config(&test.ctx, model, DIO_NAMES_ORIGIN, folder.path, &written));
+    assert_false(written);
+    dio_model_free(model);
+    model = make(&test, "mobilenet_v2", DIO_NAMES_TORCHVISION, 2);
+    assert_ok(&test, dio_model_save_config(&test.ctx, model, DIO_NAMES_ORIGIN, folder.path, &written));
+    assert_false(written);
+    assert_ok(&test, dio_model_save_config(&test.ctx, model, DIO_NAMES_TIMM, folder.path, &written));
+    assert_true(written);
+    dio_model_free(model);
+    test_folder_remove(&folder);
+    test_end(&test);
+}
+
 static dio_status round_trip(struct test_ctx *test, void *arg)
 {
     const char *path = arg;
@@ -388,7 +441,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(own_file_comes_back), cmocka_unit_test(graph_of_no_family),  cmocka_unit_test(what_plain_files_lack),
         cmocka_unit_test(options_and_classes), cmocka_unit_test(from_scratch),        cmocka_unit_test(hostile_metadata),
-        cmocka_unit_test(failing_allocations),
+        cmocka_unit_test(folder_of_timm),      cmocka_unit_test(failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
