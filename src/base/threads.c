@@ -18,12 +18,19 @@
 
 enum { MAX_THREADS = 1024, SPIN_NS = 20000, LINE = 64 };
 
+/* A ticket is a phase's number and the next of its pieces in one word, so that a thread that comes late takes a piece of
+ * whatever phase has come in the meantime.  A phase ends with its last piece, not with the arrival of every thread: one that
+ * the system took away holds up the others only if it has a piece. */
+enum { PIECE_BITS = 40 };
+#define PIECE_OF(ticket) ((int64_t)((ticket) & ((UINT64_C(1) << PIECE_BITS) - 1)))
+#define PHASE_OF(ticket) ((size_t)((ticket) >> PIECE_BITS))
+
 struct dio_team {
     int threads;
     int64_t spin_ns; /* 0 where threads outnumber CPUs: a spinning thread would keep the awaited one from running */
-    _Alignas(LINE) atomic_int_fast64_t next;  /* next piece of the current phase */
-    _Alignas(LINE) atomic_int arrived;        /* at the barrier */
-    _Alignas(LINE) atomic_uint generation;    /* of the barrier; a futex word */
+    _Alignas(LINE) atomic_uint_fast64_t ticket;
+    _Alignas(LINE) atomic_int_fast64_t done; /* pieces of the phase that have run */
+    _Alignas(LINE) atomic_uint turns;        /* a futex word: changes with the phase */
     atomic_int sleepers;
     /* The work at hand, published by `opened` and `closed`: race detectors do not see into the OpenMP library. */
     const struct dio_phase *phases;
@@ -48,13 +55,13 @@ static void pause_briefly(void)
 #endif
 }
 
-static bool spin(struct dio_team *team, unsigned generation)
+static bool spin(struct dio_team *team, size_t phase)
 {
-    if (team->spin_ns == 0) return atomic_load_explicit(&team->generation, memory_order_acquire) != generation;
+    if (team->spin_ns == 0) return false;
     int64_t end = 0;
     for (;;) {
         for (int i = 0; i < 32; i++) {
-            if (atomic_load_explicit(&team->generation, memory_order_acquire) != generation) return true;
+            if (PHASE_OF(atomic_load_explicit(&team->ticket, memory_order_relaxed)) != phase) return true;
             pause_briefly();
         }
         int64_t now = now_ns();
@@ -63,38 +70,48 @@ static bool spin(struct dio_team *team, unsigned generation)
     }
 }
 
-/* The last to arrive readies the counter for the next phase and opens. */
-static void barrier(struct dio_team *team, int threads)
+/* Until the phase is over: a short spin, then sleep.  Whoever ends the phase changes the ticket before it looks for
+ * sleepers, and a sleeper counts itself before it looks at the ticket: one of the two sees the other. */
+static void wait_for_end(struct dio_team *team, size_t phase)
 {
-    unsigned generation = atomic_load_explicit(&team->generation, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 == threads) {
-        atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&team->next, 0, memory_order_relaxed);
-        atomic_fetch_add(&team->generation, 1);
-        if (atomic_load(&team->sleepers) > 0) syscall(SYS_futex, &team->generation, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
-        return;
-    }
-    if (spin(team, generation)) return;
+    if (spin(team, phase)) return;
     atomic_fetch_add(&team->sleepers, 1);
-    while (atomic_load(&team->generation) == generation) {
-        syscall(SYS_futex, &team->generation, FUTEX_WAIT_PRIVATE, generation, NULL, NULL, 0);
+    for (;;) {
+        unsigned turn = atomic_load(&team->turns);
+        if (PHASE_OF(atomic_load(&team->ticket)) != phase) break;
+        syscall(SYS_futex, &team->turns, FUTEX_WAIT_PRIVATE, turn, NULL, NULL, 0);
     }
     atomic_fetch_sub(&team->sleepers, 1);
 }
 
-static void work(struct dio_team *team, const struct dio_phase *phases, size_t count, int thread, int threads)
+/* The first phase from `phase` on that has pieces; team->count when there is none. */
+static size_t skip_empty(const struct dio_team *team, size_t phase)
 {
-    size_t left = 0;
-    for (size_t i = 0; i < count; i++) left += phases[i].pieces > 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct dio_phase *phase = &phases[i];
-        if (phase->pieces <= 0) continue;
-        for (;;) {
-            int64_t piece = atomic_fetch_add_explicit(&team->next, 1, memory_order_relaxed);
-            if (piece >= phase->pieces) break;
-            phase->run(phase->arg, piece, thread);
+    while (phase < team->count && team->phases[phase].pieces <= 0) phase++;
+    return phase;
+}
+
+static void end_phase(struct dio_team *team, size_t phase)
+{
+    atomic_store_explicit(&team->done, 0, memory_order_relaxed);
+    atomic_store(&team->ticket, (uint64_t)skip_empty(team, phase + 1) << PIECE_BITS);
+    atomic_fetch_add(&team->turns, 1);
+    if (atomic_load(&team->sleepers) > 0) syscall(SYS_futex, &team->turns, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+static void work(struct dio_team *team, int thread)
+{
+    for (;;) {
+        uint64_t ticket = atomic_fetch_add_explicit(&team->ticket, 1, memory_order_acquire);
+        size_t phase = PHASE_OF(ticket);
+        if (phase >= team->count) return;
+        const struct dio_phase *current = &team->phases[phase];
+        if (PIECE_OF(ticket) >= current->pieces) {
+            wait_for_end(team, phase);
+            continue;
         }
-        if (--left > 0) barrier(team, threads); /* the region's own end is the last one */
+        current->run(current->arg, PIECE_OF(ticket), thread);
+        if (atomic_fetch_add_explicit(&team->done, 1, memory_order_acq_rel) + 1 == current->pieces) end_phase(team, phase);
     }
 }
 
@@ -123,10 +140,10 @@ static bool worth_a_region(const struct dio_phase *phases, size_t count)
 #endif
 
 /* One thread's part in a region. */
-WATCHED static void take_part(struct dio_team *team, int thread, int threads)
+WATCHED static void take_part(struct dio_team *team, int thread)
 {
     atomic_load_explicit(&team->opened, memory_order_acquire);
-    work(team, team->phases, team->count, thread, threads);
+    work(team, thread);
     atomic_fetch_add_explicit(&team->closed, 1, memory_order_release);
 }
 
@@ -139,7 +156,7 @@ static bool inside_region(void)
 UNWATCHED static void run_region(struct dio_team *team)
 {
 #pragma omp parallel num_threads(team->threads) default(none) shared(team)
-    take_part(team, omp_get_thread_num(), omp_get_num_threads());
+    take_part(team, omp_get_thread_num());
 }
 #else
 /* Compilers without OpenMP: threads for each region.  Slow for small work; for checking and fuzzing. */
@@ -147,8 +164,6 @@ static _Thread_local bool inside;
 
 struct member {
     struct dio_team *team;
-    pthread_mutex_t *gate; /* opens when it is known how many threads there are */
-    const int *threads;
     int number;
 };
 
@@ -160,12 +175,8 @@ static bool inside_region(void)
 static void *run_member(void *arg)
 {
     struct member *member = arg;
-    pthread_mutex_lock(member->gate);
-    int threads = *member->threads;
-    pthread_mutex_unlock(member->gate);
     inside = true;
-    take_part(member->team, member->number, threads);
-    inside = false;
+    take_part(member->team, member->number);
     return NULL;
 }
 
@@ -174,20 +185,15 @@ static void run_region(struct dio_team *team)
     enum { MOST = 64 };
     struct member members[MOST];
     pthread_t started[MOST];
-    pthread_mutex_t gate;
-    int threads = 1, wanted = team->threads < MOST ? team->threads : MOST;
-    pthread_mutex_init(&gate, NULL);
-    pthread_mutex_lock(&gate);
-    for (; threads < wanted; threads++) {
-        members[threads] = (struct member){team, &gate, &threads, threads};
+    int threads = 1;
+    for (; threads < team->threads && threads < MOST; threads++) {
+        members[threads] = (struct member){team, threads};
         if (pthread_create(&started[threads], NULL, run_member, &members[threads]) != 0) break;
     }
-    pthread_mutex_unlock(&gate);
     inside = true;
-    take_part(team, 0, threads);
+    take_part(team, 0);
     inside = false;
     for (int i = 1; i < threads; i++) pthread_join(started[i], NULL);
-    pthread_mutex_destroy(&gate);
 }
 #endif
 
@@ -199,7 +205,7 @@ void dio_team_run(struct dio_team *team, const struct dio_phase *phases, size_t 
     }
     team->phases = phases;
     team->count = count;
-    atomic_store_explicit(&team->next, 0, memory_order_relaxed);
+    atomic_store_explicit(&team->ticket, (uint64_t)skip_empty(team, 0) << PIECE_BITS, memory_order_relaxed);
     atomic_fetch_add_explicit(&team->opened, 1, memory_order_release);
     run_region(team);
     atomic_load_explicit(&team->closed, memory_order_acquire);
