@@ -225,11 +225,12 @@ size_t dio_files_find(const struct dio_files *files, const char *path)
 
 bool dio_files_has_folder(const struct dio_files *files, const char *path)
 {
-    size_t i = lower_bound(files, path), length = strlen(path);
-    for (; i < files->count && strncmp(dio_files_path(files, i), path, length) == 0; i++) {
-        if (dio_files_path(files, i)[length] == '/') return true;
-    }
-    return false;
+    /* Files of "a" stand together, from "a/" on; "a-1" and "a.png" come before them. */
+    char start[PATH_MAX + 2];
+    int length = snprintf(start, sizeof start, "%s/", path);
+    if (length < 0 || (size_t)length >= sizeof start) return false;
+    size_t i = lower_bound(files, start);
+    return i < files->count && strncmp(dio_files_path(files, i), start, (size_t)length) == 0;
 }
 
 struct dio_ref dio_files_ref(const struct dio_files *files, size_t i, char buffer[DIO_REF_NAME_MAX])

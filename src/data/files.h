@@ -29,7 +29,7 @@ static inline const char *dio_files_path(const struct dio_files *files, size_t i
 }
 /* Index of a path, or SIZE_MAX. */
 size_t dio_files_find(const struct dio_files *files, const char *path);
-/* Where files of folder `path` begin in the order; any at all? */
+/* Are there files at any depth below folder `path`? */
 bool dio_files_has_folder(const struct dio_files *files, const char *path);
 struct dio_ref dio_files_ref(const struct dio_files *files, size_t i, char buffer[DIO_REF_NAME_MAX]);
 

@@ -103,6 +103,32 @@ static dio_status add_link(struct tar_scan *scan, const char *name, const char *
     return link.name && link.target ? DIO_OK : DIO_ERR_ENV;
 }
 
+/* Kept until all members are known: then only those without files stay. */
+static dio_status add_folder(struct tar_scan *scan, const char *name)
+{
+    struct dio_files *files = scan->files;
+    if (files->n_folders >= DIO_FILES_EMPTY) return DIO_OK;
+    DIO_PASS(dio_grow(scan->ctx, (void **)&files->folders, &files->folders_capacity, files->n_folders + 1,
+                      sizeof *files->folders, "folders"));
+    char *copy = dio_strdup(scan->ctx, name);
+    if (!copy) return DIO_ERR_ENV;
+    files->folders[files->n_folders++] = copy;
+    return DIO_OK;
+}
+
+static void drop_full_folders(struct dio_ctx *ctx, struct dio_files *files)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < files->n_folders; i++) {
+        if (dio_files_has_folder(files, files->folders[i])) {
+            dio_free(ctx, files->folders[i]);
+        } else {
+            files->folders[kept++] = files->folders[i];
+        }
+    }
+    files->n_folders = kept;
+}
+
 static dio_status add_member(struct tar_scan *scan, struct archive_entry *entry, char *name)
 {
     struct dio_place place = {.file = scan->path, .part = name};
@@ -118,7 +144,7 @@ static dio_status add_member(struct tar_scan *scan, struct archive_entry *entry,
     if (!*name || any_part_ignored(name)) return DIO_OK;
     const char *target = archive_entry_hardlink(entry);
     if (target) return add_link(scan, name, target);
-    if (archive_entry_filetype(entry) == AE_IFDIR) return DIO_OK;
+    if (archive_entry_filetype(entry) == AE_IFDIR) return add_folder(scan, name);
     if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_sparse_count(entry) > 0) {
         if (scan->special++ == 0) dio_say(scan->ctx, DIO_LEVEL_WARNING, "D10", &place, "not a regular file; left out");
         return DIO_OK;
@@ -251,6 +277,7 @@ dio_status dio_files_open_tar(struct dio_ctx *ctx, const char *path, struct dio_
     }
     DIO_TRY(read_entries(&scan));
     DIO_TRY(resolve_links(&scan));
+    drop_full_folders(ctx, files);
 fail:
     if (scan.archive) archive_read_free(scan.archive);
     for (size_t i = 0; i < scan.n_links; i++) {

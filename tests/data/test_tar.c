@@ -116,6 +116,8 @@ static void test_hard_links(void **state)
     struct dio_dataset *dataset;
     assert_refused(&test, DIO_ERR_INPUT, "train/cat/1.ppm and val/cat/1.ppm are the same file",
                    dio_dataset_open(&test.ctx, save(&tar), train_options(), &dataset));
+    add(&tar, '5', "train/owl/", NULL, NULL, 0);
+    assert_refused(&test, DIO_ERR_INPUT, "class \"owl\" has no pictures", dio_dataset_open(&test.ctx, save(&tar), train_options(), &dataset));
     add(&tar, '1', "val/cat/2.ppm", "nowhere", NULL, 0);
     assert_refused(&test, DIO_ERR_INPUT, "links to \"nowhere\"", dio_dataset_open(&test.ctx, save(&tar), train_options(), &dataset));
 }
