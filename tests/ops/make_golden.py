@@ -208,6 +208,23 @@ def norm_sizes(line):
     return {"dx0": (3 * dy.abs() * weight / deviation).numpy()}
 
 
+def row_norm_sizes(op, line):
+    """The same for the other norms: terms of about |dy| w / deviation."""
+    shapes, attrs = parse(line)
+    x = make_inputs(shapes)[0].detach()
+    n, c = x.shape[0], x.shape[-1]
+    weight = torch.from_numpy(np.float32(1) + numbers(PARAM, c) / np.float32(2)).double()
+    dy = torch.from_numpy(numbers(DY, x.numel())).double().view(x.shape)
+    eps = float(attrs.get("eps", 1e-5))
+    if op == "layer_norm":
+        deviation = (x.var(-1, unbiased=False, keepdim=True) + eps).sqrt()
+    else:
+        g = int(attrs["groups"])
+        deviation = (x.view(n, -1, g, c // g).var((1, 3), unbiased=False, keepdim=True) + eps).sqrt()
+        deviation = deviation.expand(n, 1, g, c // g).reshape((n,) + (1,) * (x.dim() - 2) + (c,))
+    return {"dx0": (3 * dy.abs() * weight / deviation).numpy()}
+
+
 NO_GRADIENT = {("softmax_cross_entropy", 1)}
 SKIPPED = {("dropout", "train")}  # random: tests/ops/test_dropout.c
 LINEAR = {"conv", "linear"}
@@ -269,6 +286,8 @@ def main():
         sizes = compute(op, line, mode, True) if op in LINEAR else {}
         if (op, mode) == ("batch_norm", "train"):
             sizes = norm_sizes(line)
+        if op in ("layer_norm", "group_norm"):
+            sizes = row_norm_sizes(op, line)
         for name, t in tensors.items():
             condition = float(np.abs(sizes[name]).sum()) if name in sizes else 0.0
             products = [float(np.dot(t, numbers(GOLDEN + p, t.size).astype(np.float64))) for p in range(4)]

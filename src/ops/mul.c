@@ -1,0 +1,117 @@
+/* Product with a value of the same shape, or with one number a channel ([N, 1, 1, C]: the gate of squeeze-excite). */
+#include "ops/helpers.h"
+
+static bool is_gate(const struct dio_value_type *a, const struct dio_value_type *b)
+{
+    if (a->shape.rank != 4 || b->shape.rank != 4) return false;
+    return b->shape.dims[1] == 1 && b->shape.dims[2] == 1 && b->shape.dims[3] == a->shape.dims[3];
+}
+
+static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, struct dio_op_shapes *shapes)
+{
+    for (int i = 0; i < 2; i++) DIO_PASS(dio_infer_input(ctx, place, shapes, i, 2, DIO_MAX_RANK));
+    if (!dio_same_image(&shapes->inputs[0], &shapes->inputs[1]) && !is_gate(&shapes->inputs[0], &shapes->inputs[1])) {
+        char a[160], b[160];
+        dio_shape_format(a, sizeof a, &shapes->inputs[0].shape);
+        dio_shape_format(b, sizeof b, &shapes->inputs[1].shape);
+        return DIO_OP_REFUSE(ctx, place, "inputs %s and %s do not go together", a, b);
+    }
+    dio_infer_like_input(shapes);
+    return DIO_OK;
+}
+
+static void multiply(const float *restrict a, const float *restrict b, float *restrict out, int64_t count, bool add)
+{
+    if (add) {
+        for (int64_t i = 0; i < count; i++) out[i] += a[i] * b[i];
+    } else {
+        for (int64_t i = 0; i < count; i++) out[i] = a[i] * b[i];
+    }
+}
+
+static void forward(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    struct dio_range range = dio_block(step->n * dio_image_elements(&step->in[0]), DIO_BLOCK, piece);
+    multiply((const float *)step->x[0] + range.begin, (const float *)step->x[1] + range.begin, (float *)step->y[0] + range.begin,
+             range.end - range.begin, false);
+}
+
+static void backward(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    struct dio_range range = dio_block(step->n * dio_image_elements(&step->in[0]), DIO_BLOCK, piece);
+    for (int i = 0; i < 2; i++) {
+        if (!step->dx[i]) continue;
+        multiply(step->dy[0] + range.begin, (const float *)step->x[1 - i] + range.begin, step->dx[i] + range.begin,
+                 range.end - range.begin, step->add_dx[i]);
+    }
+}
+
+/* ---- gate ---- */
+
+static void forward_gate(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    int64_t channels = dio_channels(&step->in[0]), image_rows = dio_image_rows(&step->in[0]);
+    struct dio_range rows = dio_block(step->n * image_rows, dio_block_rows(channels), piece);
+    for (int64_t row = rows.begin; row < rows.end; row++) {
+        multiply((const float *)step->x[0] + row * channels, (const float *)step->x[1] + row / image_rows * channels,
+                 (float *)step->y[0] + row * channels, channels, false);
+    }
+}
+
+static void backward_value(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    int64_t channels = dio_channels(&step->in[0]), image_rows = dio_image_rows(&step->in[0]);
+    struct dio_range rows = dio_block(step->n * image_rows, dio_block_rows(channels), piece);
+    for (int64_t row = rows.begin; row < rows.end; row++) {
+        multiply(step->dy[0] + row * channels, (const float *)step->x[1] + row / image_rows * channels, step->dx[0] + row * channels,
+                 channels, step->add_dx[0]);
+    }
+}
+
+static void backward_gate(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    int64_t channels = dio_channels(&step->in[0]), rows = dio_image_rows(&step->in[0]);
+    int64_t blocks = dio_ceil_div(channels, DIO_CHANNEL_BLOCK), image = piece / blocks;
+    struct dio_range range = dio_block(channels, DIO_CHANNEL_BLOCK, piece % blocks);
+    const float *x = (const float *)step->x[0] + image * rows * channels, *dy = step->dy[0] + image * rows * channels;
+    float *dg = step->dx[1] + image * channels;
+    double sums[DIO_CHANNEL_BLOCK] = {0};
+    for (int64_t row = 0; row < rows; row++, x += channels, dy += channels) {
+        for (int64_t c = range.begin; c < range.end; c++) sums[c - range.begin] += (double)x[c] * dy[c];
+    }
+    for (int64_t c = range.begin; c < range.end; c++) {
+        dg[c] = (float)(step->add_dx[1] ? dg[c] + sums[c - range.begin] : sums[c - range.begin]);
+    }
+}
+
+static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const struct dio_step_wants *wants)
+{
+    (void)ctx;
+    step->reads_x = dio_wants_any(wants);
+    if (dio_same_image(&step->in[0], &step->in[1])) {
+        dio_add_forward(step, forward, dio_pieces_elements);
+        if (step->reads_x) dio_add_backward(step, backward, dio_pieces_elements);
+        return DIO_OK;
+    }
+    dio_add_forward(step, forward_gate, dio_pieces_rows);
+    if (wants->dx[0]) dio_add_backward(step, backward_value, dio_pieces_rows);
+    if (wants->dx[1]) dio_add_backward(step, backward_gate, dio_pieces_image_channels);
+    return DIO_OK;
+}
+
+static const char *const cases[] = {"in=2x7x9x16,2x1x1x16", "in=2x3x4x5,2x3x4x5", "in=3x6,3x6", "in=2x20x20x70,2x1x1x70", "in=1x1x1x1,1x1x1x1", NULL};
+
+const struct dio_op dio_op_mul = {
+    .name = "mul",
+    .onnx = "Mul",
+    .min_inputs = 2,
+    .max_inputs = 2,
+    .infer = infer,
+    .prepare = prepare,
+    .cases = cases,
+};
