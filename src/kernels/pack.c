@@ -22,10 +22,12 @@ int64_t dio_pack_size(const struct dio_pack *pack)
 }
 
 /* Channels are taken so many at a time that the contiguous side of the copy is some lines long, and the strided side stays
- * in a near cache. */
+ * in the first-level cache. */
+enum { CHUNK_FLOATS = 128, COLUMNS = 16 };
+
 static int64_t chunk_channels(const struct dio_pack *pack)
 {
-    return pack->taps < 8 ? 128 / (pack->taps ? pack->taps : 1) : 16;
+    return pack->taps < CHUNK_FLOATS / 8 ? CHUNK_FLOATS / (pack->taps ? pack->taps : 1) : 8;
 }
 
 struct chunk {
@@ -33,26 +35,52 @@ struct chunk {
     int columns, width;
 };
 
-/* Columns outside: one column's channels and taps are neighbours in the weights. */
-static void pack_chunk(const struct dio_pack *pack, const struct chunk *k, const float *w, float *panel)
+/* Forward weights: a column's channels and taps are one stretch of memory.  Some columns are copied side by side, at
+ * distances that do not meet in one cache set, and turned from there. */
+static void pack_stretches(const struct dio_pack *pack, const struct chunk *k, const float *w, float *panel)
 {
-    if (pack->column_stride > pack->c_stride) {
-        for (int j = 0; j < k->columns; j++) {
-            for (int64_t c = k->first_c; c < k->last_c; c++) {
-                const float *in = w + c * pack->c_stride + (k->first_column + j) * pack->column_stride;
-                float *out = panel + c * k->width + j;
-                for (int64_t t = 0; t < pack->taps; t++) out[t * pack->channels * k->width] = in[pack->tap_offset[t]];
-            }
+    float stage[COLUMNS][CHUNK_FLOATS + 16];
+    const int64_t floats = (k->last_c - k->first_c) * pack->taps;
+    for (int first = 0; first < k->columns; first += COLUMNS) {
+        const int columns = k->columns - first < COLUMNS ? k->columns - first : COLUMNS;
+        for (int j = 0; j < columns; j++) {
+            const float *in = w + k->first_c * pack->c_stride + (k->first_column + first + j) * pack->column_stride;
+            memcpy(stage[j], in, (size_t)floats * sizeof *in);
         }
-    } else {
         for (int64_t t = 0; t < pack->taps; t++) {
             for (int64_t c = k->first_c; c < k->last_c; c++) {
-                const float *in = w + pack->tap_offset[t] + c * pack->c_stride + k->first_column * pack->column_stride;
-                float *out = panel + (t * pack->channels + c) * k->width;
-                for (int j = 0; j < k->columns; j++) out[j] = in[j * pack->column_stride];
+                const int64_t from = (c - k->first_c) * pack->taps + t;
+                float *out = panel + (t * pack->channels + c) * k->width + first;
+                for (int j = 0; j < columns; j++) out[j] = stage[j][from];
             }
         }
     }
+}
+
+/* Any layout. */
+static void pack_elements(const struct dio_pack *pack, const struct chunk *k, const float *w, float *panel)
+{
+    for (int64_t t = 0; t < pack->taps; t++) {
+        for (int64_t c = k->first_c; c < k->last_c; c++) {
+            const float *in = w + pack->tap_offset[t] + c * pack->c_stride + k->first_column * pack->column_stride;
+            float *out = panel + (t * pack->channels + c) * k->width;
+            for (int j = 0; j < k->columns; j++) out[j] = in[j * pack->column_stride];
+        }
+    }
+}
+
+static bool is_stretch(const struct dio_pack *pack, const struct chunk *k)
+{
+    if (pack->c_stride != pack->taps || (k->last_c - k->first_c) * pack->taps > CHUNK_FLOATS) return false;
+    for (int64_t t = 0; t < pack->taps; t++) {
+        if (pack->tap_offset[t] != t) return false;
+    }
+    return true;
+}
+
+static void pack_chunk(const struct dio_pack *pack, const struct chunk *k, const float *w, float *panel)
+{
+    (is_stretch(pack, k) ? pack_stretches : pack_elements)(pack, k, w, panel);
     if (k->columns == k->width) return;
     for (int64_t t = 0; t < pack->taps; t++) {
         for (int64_t c = k->first_c; c < k->last_c; c++) {

@@ -1,6 +1,6 @@
 # One program for all slots; ctest runs it level by level (77: the machine lacks the level, or it fills nothing).
-add_executable(check_kernels ${CMAKE_CURRENT_SOURCE_DIR}/kernels/check_kernels.c ${CMAKE_CURRENT_SOURCE_DIR}/kernels/bench.c
-  ${CMAKE_CURRENT_SOURCE_DIR}/kernels/fenced.c)
+file(GLOB check_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/kernels/check_*.c)
+add_executable(check_kernels ${check_sources} ${CMAKE_CURRENT_SOURCE_DIR}/kernels/bench.c ${CMAKE_CURRENT_SOURCE_DIR}/kernels/fenced.c)
 target_link_libraries(check_kernels PRIVATE diopter_static)
 foreach(level portable avx2 avx512)
   add_test(NAME kernels/check_${level} COMMAND check_kernels --level ${level})

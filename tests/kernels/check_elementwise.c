@@ -1,0 +1,167 @@
+/* Slots of elementwise.h. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+/* Numbers around and on the corners, infinities and NaNs. */
+static float *awkward(struct run *run, int64_t n)
+{
+    static const float special[] = {0.0f, -0.0f, 6.0f, 6.0000005f, INFINITY, -INFINITY, NAN, -1e-45f};
+    float *x = buffer(run, n);
+    for (int64_t i = 0; i < n; i++) {
+        const uint64_t pick = dio_rng_below(&run->rng, 32);
+        x[i] = pick < 8 ? special[pick] : 10 * draw(run);
+    }
+    return x;
+}
+
+static void same_number(struct run *run, float got, float expected, int64_t i)
+{
+    const bool same = got == expected || (isnan(got) && isnan(expected));
+    if (same || run->problem[0]) return;
+    snprintf(run->problem, sizeof run->problem, "[%" PRId64 "] is %.9g, expected %.9g", i, (double)got, (double)expected);
+}
+
+void check_act_forward(struct run *run)
+{
+    const int64_t n = number(run, "n", 1);
+    const enum dio_act act = (enum dio_act)number(run, "act", 0);
+    const float *x = awkward(run, n);
+    float *y = buffer(run, n);
+    run->kernels->act_forward(act, x, y, n);
+    for (int64_t i = 0; i < n; i++) {
+        const float clipped = fminf(fmaxf(x[i], 0), act == DIO_ACT_RELU6 ? 6 : INFINITY);
+        same_number(run, y[i], act == DIO_ACT_NONE || isnan(x[i]) ? x[i] : clipped, i);
+    }
+}
+
+static void check_passing(struct run *run, bool add)
+{
+    const int64_t n = number(run, "n", 1);
+    const enum dio_act act = (enum dio_act)number(run, "act", 0);
+    const float *y = awkward(run, n), *dy = filled(run, n), *before = filled(run, n);
+    float *dx = buffer(run, n);
+    if (add) memcpy(dx, before, (size_t)n * sizeof *dx);
+    (add ? run->kernels->act_backward_add : run->kernels->act_backward)(act, y, dy, dx, n);
+    for (int64_t i = 0; i < n; i++) {
+        const bool stopped = act != DIO_ACT_NONE && (y[i] <= 0 || (act == DIO_ACT_RELU6 && y[i] >= 6));
+        same_number(run, dx[i], (add ? before[i] : 0) + (stopped ? 0 : dy[i]), i);
+    }
+}
+
+void check_act_backward(struct run *run)
+{
+    check_passing(run, false);
+}
+
+void check_act_backward_add(struct run *run)
+{
+    check_passing(run, true);
+}
+
+void check_add_to(struct run *run)
+{
+    const int64_t n = number(run, "n", 1);
+    const float *x = filled(run, n), *before = filled(run, n);
+    float *y = buffer(run, n);
+    if (n > 0) memcpy(y, before, (size_t)n * sizeof *y);
+    run->kernels->add_to(x, y, n);
+    for (int64_t i = 0; i < n; i++) same_number(run, y[i], before[i] + x[i], i);
+}
+
+void check_column_sums(struct run *run)
+{
+    const int64_t rows = number(run, "rows", 1), columns = number(run, "columns", 1), stride = columns + number(run, "gap", 0);
+    float *x = buffer(run, rows > 0 ? (rows - 1) * stride + columns : 0), *sums = filled(run, columns);
+    fill_rows(run, x, rows, columns, stride);
+    double *expected = must(malloc((size_t)columns * 2 * sizeof *expected)), *magnitude = expected + columns;
+    for (int64_t c = 0; c < columns; c++) {
+        expected[c] = (double)sums[c];
+        magnitude[c] = fabs((double)sums[c]);
+        for (int64_t i = 0; i < rows; i++) {
+            expected[c] += (double)x[i * stride + c];
+            magnitude[c] += fabs((double)x[i * stride + c]);
+        }
+    }
+    run->kernels->column_sums(x, rows, stride, columns, sums);
+    for (int64_t c = 0; c < columns; c++) judge(run, (double)sums[c], expected[c], magnitude[c], rows, "sums", 0, c);
+    free(expected);
+}
+
+/* ---- batch norms ---- */
+
+static struct dio_norm_rows norm_case(struct run *run)
+{
+    struct dio_norm_rows n = {.rows = number(run, "rows", 1), .channels = number(run, "channels", 1), .add = number(run, "add", 0) != 0};
+    n.x = filled(run, n.rows * n.channels);
+    n.dy = filled(run, n.rows * n.channels);
+    n.mean = filled(run, n.channels);
+    n.scale = filled(run, n.channels);
+    n.shift = filled(run, n.channels);
+    n.slope = filled(run, n.channels);
+    n.offset = number(run, "constants", 0) ? NULL : filled(run, n.channels);
+    return n;
+}
+
+/* Sums in double, so exact to far less than the eps of float that judge() allows. */
+static void check_sums(struct run *run, bool gradient)
+{
+    const struct dio_norm_rows n = norm_case(run);
+    double *sums = must(malloc((size_t)n.channels * 2 * sizeof *sums));
+    (gradient ? run->kernels->norm_gradient_sums : run->kernels->norm_sums)(&n, sums, sums + n.channels);
+    for (int64_t c = 0; c < n.channels; c++) {
+        double sum = 0, other = 0;
+        for (int64_t i = c; i < n.rows * n.channels; i += n.channels) {
+            const double x = (double)n.x[i], dy = (double)n.dy[i];
+            sum += gradient ? dy : x;
+            other += gradient ? dy * (double)(n.x[i] - n.mean[c]) : x * x;
+        }
+        judge(run, sums[c], sum, (double)n.rows * 0x1p-24, n.rows, "sum", 0, c);
+        judge(run, sums[n.channels + c], other, (double)n.rows * 0x1p-24, n.rows, "other", 0, c);
+    }
+    free(sums);
+}
+
+void check_norm_sums(struct run *run)
+{
+    check_sums(run, false);
+}
+
+void check_norm_gradient_sums(struct run *run)
+{
+    check_sums(run, true);
+}
+
+void check_norm_apply(struct run *run)
+{
+    struct dio_norm_rows n = norm_case(run);
+    n.out = buffer(run, n.rows * n.channels);
+    run->kernels->norm_apply(&n);
+    for (int64_t i = 0; i < n.rows * n.channels; i++) {
+        const int64_t c = i % n.channels;
+        const double product = ((double)n.x[i] - (double)n.mean[c]) * (double)n.scale[c], shift = (double)n.shift[c];
+        judge(run, (double)n.out[i], product + shift, fabs(product) + fabs(shift), 1, "out", i / n.channels, c);
+    }
+}
+
+void check_norm_gradient(struct run *run)
+{
+    struct dio_norm_rows n = norm_case(run);
+    const int64_t count = n.rows * n.channels;
+    const float *before = filled(run, count);
+    n.out = buffer(run, count);
+    if (n.add) memcpy(n.out, before, (size_t)count * sizeof *n.out);
+    run->kernels->norm_gradient(&n);
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t c = i % n.channels;
+        const double scale = (double)n.scale[c], dy = (double)n.dy[i], start = n.add ? (double)before[i] : 0;
+        const double offset = n.offset ? (double)n.offset[c] : 0;
+        const double slope = n.offset ? ((double)n.x[i] - (double)n.mean[c]) * (double)n.slope[c] : 0;
+        judge(run, (double)n.out[i], start + scale * (dy - offset - slope), fabs(start) + fabs(scale) * (fabs(dy) + fabs(offset) + fabs(slope)),
+              4, "out", i / n.channels, c);
+    }
+}
