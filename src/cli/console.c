@@ -145,8 +145,8 @@ static void on_progress(void *user, const diopter_progress *p)
             console.bar_open = false;
         }
     } else {
-        /* A file gets a line when a stage ends, and every ten seconds within a long one. */
-        if (!last && (console.last_shown == 0 ? seconds < 10 : now - console.last_shown < 10)) return;
+        /* A file gets a line every ten seconds within a long stage, and one at its end; nothing for a short one. */
+        if (last ? seconds < 2 : (console.last_shown == 0 ? seconds < 10 : now - console.last_shown < 10)) return;
         char text[256];
         figures(text, sizeof text, p, seconds);
         (void)fprintf(stderr, "%s: %s\n", p->stage, text);
