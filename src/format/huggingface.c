@@ -77,18 +77,6 @@ static bool is_read(const struct dio_weights *weights, const char *shard)
     return false;
 }
 
-/* Shards say the same metadata each; once is enough. */
-static void drop_repeated_metadata(struct dio_weights *weights)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < weights->metadata_count; i++) {
-        bool seen = false;
-        for (size_t k = 0; k < kept && !seen; k++) seen = strcmp(weights->metadata[k].key, weights->metadata[i].key) == 0;
-        if (!seen) weights->metadata[kept++] = weights->metadata[i];
-    }
-    weights->metadata_count = kept;
-}
-
 static dio_status read_map(struct dio_ctx *ctx, const char *folder, struct dio_tree *index, struct dio_weights *out)
 {
     const struct dio_tree_node *map = NULL;
@@ -97,7 +85,10 @@ static dio_status read_map(struct dio_ctx *ctx, const char *folder, struct dio_t
         const struct dio_tree_node *node = &map->items[i];
         if (node->type != DIO_NODE_TEXT) return dio_tree_fail(index, node, "weight_map must map tensors to files");
         if (i > 0 && strcmp(node->text, map->items[i - 1].text) == 0) continue;
-        if (!is_read(out, node->text)) DIO_PASS(read_shard(ctx, folder, index, node, out));
+        if (is_read(out, node->text)) continue;
+        size_t before = out->metadata_count;
+        DIO_PASS(read_shard(ctx, folder, index, node, out));
+        if (out->source_count > 1) out->metadata_count = before; /* each shard says the same: the first is believed */
     }
     for (size_t i = 0; i < map->count; i++) {
         const struct dio_tree_node *node = &map->items[i];
@@ -108,7 +99,6 @@ static dio_status read_map(struct dio_ctx *ctx, const char *folder, struct dio_t
         dio_escape(shard, sizeof shard, node->text, node->count, 200);
         return dio_tree_fail(index, node, "tensor %s is not in shard \"%s\"", name, shard);
     }
-    drop_repeated_metadata(out);
     return DIO_OK;
 }
 

@@ -51,9 +51,7 @@ struct dio_py_storage_view {
 struct dio_py_tensor {
     const struct dio_py_storage_view *view;
     int64_t offset;         /* elements, within the view */
-    int rank;               /* the count of dims, not checked yet */
-    int64_t *dims, *strides;
-    int stride_count;
+    uint32_t shape, strides; /* tuples of at most DIO_MAX_TENSOR_RANK ints; not copied: many tensors may share one */
     enum dio_dtype dtype;
 };
 
@@ -106,6 +104,7 @@ struct dio_pickle {
     uint32_t *storage_table; /* by key: index + 1 */
     size_t storage_table_size;
     uint64_t opcodes;
+    uint64_t copied;        /* items of containers that were made from other containers */
     size_t opcode_at;       /* of the opcode that runs */
     uint64_t frame_end;     /* 0: no frame */
 };

@@ -27,21 +27,19 @@ static dio_status make_opaque(struct dio_pickle *p, const struct dio_py_global *
 
 /* ---- tensors ---- */
 
-static dio_status numbers_of(struct dio_pickle *p, const struct dio_py *tuple, const char *function, const char *what,
-                             int64_t **out, int *count)
+static dio_status check_numbers(struct dio_pickle *p, const struct dio_py *tuple, const char *function, const char *what)
 {
-    if (tuple->kind != DIO_PY_TUPLE && tuple->kind != DIO_PY_LIST) return wrong(p, function, "shape and strides must be tuples");
-    *out = dio_arena_alloc(&p->arena, (tuple->count ? tuple->count : 1) * sizeof **out);
-    if (!*out) return DIO_ERR_ENV;
+    if (tuple->kind != DIO_PY_TUPLE) return dio_pickle_fail(p, "P12", p->opcode_at, "%s: %s must be a tuple", function, what);
+    if (tuple->count > DIO_MAX_TENSOR_RANK) {
+        return dio_pickle_fail(p, "P19", p->opcode_at, "%s: %s has %u dimensions, at most %d", function, what, tuple->count,
+                               DIO_MAX_TENSOR_RANK);
+    }
     for (uint32_t i = 0; i < tuple->count; i++) {
         const struct dio_py *item = dio_py_at(p, tuple->u.items[i]);
-        if (item->kind != DIO_PY_INT) {
-            return dio_pickle_fail(p, "P12", p->opcode_at, "%s: %s holds %s, not an integer of 64 bits", function, what,
-                                   dio_py_kind_text(item));
-        }
-        (*out)[i] = item->u.integer;
+        if (item->kind == DIO_PY_INT) continue;
+        return dio_pickle_fail(p, "P12", p->opcode_at, "%s: %s holds %s, not an integer of 64 bits", function, what,
+                               dio_py_kind_text(item));
     }
-    *count = tuple->count > INT32_MAX ? INT32_MAX : (int)tuple->count;
     return DIO_OK;
 }
 
@@ -63,8 +61,10 @@ static dio_status make_tensor(struct dio_pickle *p, const struct dio_py_global *
     tensor->view = storage->u.storage;
     tensor->offset = offset->u.integer;
     tensor->dtype = p->storages[tensor->view->storage].dtype;
-    DIO_PASS(numbers_of(p, argument(p, args, 2), function->name, "the shape", &tensor->dims, &tensor->rank));
-    DIO_PASS(numbers_of(p, argument(p, args, 3), function->name, "the strides", &tensor->strides, &tensor->stride_count));
+    tensor->shape = tuple->u.items[2];
+    tensor->strides = tuple->u.items[3];
+    DIO_PASS(check_numbers(p, dio_py_at(p, tensor->shape), function->name, "the shape"));
+    DIO_PASS(check_numbers(p, dio_py_at(p, tensor->strides), function->name, "the strides"));
     if (function->role == DIO_PY_REBUILD_TENSOR_V3) {
         const struct dio_py *dtype = argument(p, args, 6);
         if (dtype->kind != DIO_PY_GLOBAL || dtype->u.global->role != DIO_PY_DTYPE) {
@@ -116,6 +116,15 @@ static bool is_sequence(const struct dio_py *object)
     return object->kind == DIO_PY_TUPLE || object->kind == DIO_PY_LIST || object->kind == DIO_PY_SET;
 }
 
+/* Every item was a byte of the file at least, and writers copy a container once: what copies more is no checkpoint, and
+ * would make much memory out of few bytes. */
+static dio_status charge_copy(struct dio_pickle *p, uint32_t items)
+{
+    p->copied += items;
+    if (p->copied <= p->size) return DIO_OK;
+    return dio_pickle_fail(p, "P15", p->opcode_at, "containers are copied again and again");
+}
+
 /* A list or set with the items of another sequence, or a tuple of them. */
 static dio_status make_sequence(struct dio_pickle *p, const struct dio_py_global *function, enum dio_py_kind kind, uint32_t args,
                                 uint32_t *made)
@@ -125,6 +134,7 @@ static dio_status make_sequence(struct dio_pickle *p, const struct dio_py_global
     if (tuple->count && !is_sequence(argument(p, args, 0))) return wrong(p, function->name, "argument is not a list or tuple");
     DIO_PASS(dio_py_new(p, kind, made));
     if (!dio_py_at(p, args)->count) return DIO_OK;
+    DIO_PASS(charge_copy(p, argument(p, args, 0)->count));
     const struct dio_py *source = argument(p, args, 0);
     struct dio_py *copy = dio_py_at(p, *made);
     if (kind == DIO_PY_TUPLE) {
@@ -141,6 +151,7 @@ static dio_status make_sequence(struct dio_pickle *p, const struct dio_py_global
 /* dict(), dict({...}), dict([(k, v), ...]). */
 static dio_status fill_dict(struct dio_pickle *p, const struct dio_py_global *function, uint32_t dict, uint32_t from)
 {
+    DIO_PASS(charge_copy(p, dio_py_at(p, from)->count));
     for (uint32_t i = 0; i < dio_py_at(p, from)->count; i++) {
         const struct dio_py *source = dio_py_at(p, from);
         uint32_t key, value;
@@ -171,8 +182,7 @@ static dio_status make_dict(struct dio_pickle *p, const struct dio_py_global *fu
     return factory ? DIO_OK : fill_dict(p, function, *made, from);
 }
 
-/* bytearray(bytes), encode(text, "latin1"): the text stands for its bytes, one a character, which nothing
- * here reads. */
+/* bytearray(bytes), encode(text, "latin1"): the text stands for its bytes, which nothing here reads. */
 static dio_status make_bytes(struct dio_pickle *p, const struct dio_py_global *function, uint32_t args, uint32_t *made)
 {
     const struct dio_py *tuple = dio_py_at(p, args);
@@ -184,10 +194,8 @@ static dio_status make_bytes(struct dio_pickle *p, const struct dio_py_global *f
     DIO_PASS(dio_py_new(p, DIO_PY_BYTES, made));
     if (dio_py_at(p, args)->count) {
         const struct dio_py *source = argument(p, args, 0);
-        uint32_t count = source->count;
-        for (uint32_t i = 0; source->kind == DIO_PY_STR && i < source->count; i++) count -= (source->u.bytes[i] & 0xc0) == 0x80;
         dio_py_at(p, *made)->u.bytes = source->u.bytes;
-        dio_py_at(p, *made)->count = count;
+        dio_py_at(p, *made)->count = source->count;
     }
     return DIO_OK;
 }

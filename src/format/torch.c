@@ -211,7 +211,7 @@ static dio_status read_legacy_storages(struct dio_torch *t, uint32_t keys)
         const struct dio_py *key = dio_py_at(&t->pickle, list->u.items[i]);
         struct dio_py_storage wanted = {.key = (const char *)key->u.bytes, .key_length = key->count};
         uint32_t index = 0;
-        bool added = key->kind != DIO_PY_STR;
+        bool added = key->kind != DIO_PY_STR || key->count > 64; /* no key of an id is longer */
         if (!added) DIO_PASS(dio_py_find_storage(&t->pickle, &wanted, &index, &added));
         if (added || index >= known) {
             char name[80];
@@ -281,6 +281,7 @@ fail:
     dio_pickle_free(&t.pickle);
     dio_zip_close(&t.zip);
     dio_free(ctx, t.storages);
+    dio_free(ctx, t.numbers);
     return status;
 }
 

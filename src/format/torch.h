@@ -21,6 +21,7 @@ struct dio_torch {
     struct dio_pickle pickle;
     uint32_t root;                 /* the object that was saved */
     struct dio_torch_storage *storages; /* by the pickle's numbers */
+    const int64_t **numbers;       /* by object: a tuple of ints that was copied into the list's arena, or NULL */
     bool swapped;                  /* the file's byte order is not ours */
     struct dio_zip zip;            /* of the zip container */
     const char *folder;            /* its top folder, not terminated */

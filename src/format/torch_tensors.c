@@ -24,34 +24,46 @@ static dio_status fail(struct dio_torch *t, const struct named *n, const char *c
     return dio_fail_tensor(t->ctx, code, t->path, n->name, n->length, 0, "%s", text);
 }
 
-static dio_status count_elements(struct dio_torch *t, const struct named *n, const struct dio_py_tensor *tensor, uint64_t *elements)
+/* The ints of a tuple, copied once however many tensors share it. */
+static const int64_t *numbers_of(struct dio_torch *t, uint32_t object)
+{
+    const struct dio_py *tuple = dio_py_at(&t->pickle, object);
+    if (t->numbers[object]) return t->numbers[object];
+    int64_t *numbers = dio_arena_alloc(&t->out->arena, sizeof *numbers * (tuple->count ? tuple->count : 1));
+    for (uint32_t i = 0; numbers && i < tuple->count; i++) numbers[i] = dio_py_at(&t->pickle, tuple->u.items[i])->u.integer;
+    t->numbers[object] = numbers;
+    return numbers;
+}
+
+static dio_status count_elements(struct dio_torch *t, const struct named *n, struct dio_weight *weight)
 {
     uint64_t product = 1;
     bool zero = false;
-    for (int i = 0; i < tensor->rank; i++) {
-        if (tensor->dims[i] < 0) return fail(t, n, "P19", "negative dimension in its shape");
-        if (tensor->strides[i] < 0) return fail(t, n, "P19", "negative stride");
-        zero = zero || tensor->dims[i] == 0;
-        if (tensor->dims[i] && !dio_mul_u64(product, (uint64_t)tensor->dims[i], &product)) {
+    for (int i = 0; i < weight->rank; i++) {
+        if (weight->dims[i] < 0) return fail(t, n, "P19", "negative dimension in its shape");
+        if (weight->strides[i] < 0) return fail(t, n, "P19", "negative stride");
+        zero = zero || weight->dims[i] == 0;
+        if (weight->dims[i] && !dio_mul_u64(product, (uint64_t)weight->dims[i], &product)) {
             return fail(t, n, "P19", "shape is too large");
         }
     }
     if (product > INT64_MAX / 16) return fail(t, n, "P19", "shape is too large");
-    *elements = zero ? 0 : product;
-    if (*elements <= t->ctx->limits.max_elements) return DIO_OK;
+    weight->elements = zero ? 0 : product;
+    if (weight->elements <= t->ctx->limits.max_elements) return DIO_OK;
     return dio_fail_tensor(t->ctx, "P20", t->path, n->name, n->length, 0,
                            "%" PRIu64 " elements is more than --max-elements %" PRIu64 "; give a larger --max-elements to read it",
-                           *elements, t->ctx->limits.max_elements);
+                           weight->elements, t->ctx->limits.max_elements);
 }
 
 /* The furthest element lies inside the storage. */
-static dio_status check_reach(struct dio_torch *t, const struct named *n, const struct dio_py_tensor *tensor)
+static dio_status check_reach(struct dio_torch *t, const struct named *n, const struct dio_py_tensor *tensor,
+                              const struct dio_weight *weight)
 {
     const struct dio_py_storage *storage = &t->pickle.storages[tensor->view->storage];
     int64_t last = tensor->offset, count = tensor->view->count, step;
     if (storage->untyped) count /= (int64_t)dio_dtype_size(tensor->dtype);
-    for (int i = 0; i < tensor->rank; i++) {
-        if (!dio_mul_i64(tensor->dims[i] - 1, tensor->strides[i], &step) || !dio_add_i64(last, step, &last)) {
+    for (int i = 0; i < weight->rank; i++) {
+        if (!dio_mul_i64(weight->dims[i] - 1, weight->strides[i], &step) || !dio_add_i64(last, step, &last)) {
             return fail(t, n, "P19", "strides reach beyond element 2^63 of its storage");
         }
     }
@@ -60,49 +72,33 @@ static dio_status check_reach(struct dio_torch *t, const struct named *n, const 
                            "strides reach element %" PRId64 " of a storage of %" PRId64, last, count);
 }
 
-static bool contiguous(const struct dio_py_tensor *tensor)
+static bool contiguous(const struct dio_weight *weight)
 {
     int64_t stride = 1;
-    for (int i = tensor->rank - 1; i >= 0; i--) {
-        if (tensor->dims[i] != 1 && tensor->strides[i] != stride) return false;
-        stride *= tensor->dims[i];
+    for (int i = weight->rank - 1; i >= 0; i--) {
+        if (weight->dims[i] != 1 && weight->strides[i] != stride) return false;
+        stride *= weight->dims[i];
     }
     return true;
-}
-
-static int64_t *copy_numbers(struct dio_torch *t, const int64_t *numbers, int count)
-{
-    int64_t *copy = dio_arena_alloc(&t->out->arena, sizeof *copy * (size_t)(count ? count : 1));
-    if (copy && count) memcpy(copy, numbers, sizeof *copy * (size_t)count);
-    return copy;
 }
 
 static dio_status add_tensor(struct dio_torch *t, const struct named *n)
 {
     const struct dio_py_tensor *tensor = dio_py_at(&t->pickle, n->tensor)->u.tensor;
-    struct dio_weight weight = {.name = n->name, .name_length = n->length, .dtype = tensor->dtype, .rank = tensor->rank,
-                                .swapped = t->swapped, .source = t->source};
-    if (n->length > DIO_MAX_TENSOR_NAME) {
-        return dio_fail_tensor(t->ctx, "P19", t->path, n->name, n->length, 0, "a name of %zu bytes, at most %d", n->length,
-                               DIO_MAX_TENSOR_NAME);
-    }
-    if (tensor->rank > DIO_MAX_TENSOR_RANK) {
-        return dio_fail_tensor(t->ctx, "P19", t->path, n->name, n->length, 0, "%d dimensions, at most %d", tensor->rank,
-                               DIO_MAX_TENSOR_RANK);
-    }
-    if (tensor->rank != tensor->stride_count) return fail(t, n, "P19", "shape and strides differ in rank");
-    if (tensor->offset < 0) return fail(t, n, "P19", "negative storage offset");
-    DIO_PASS(count_elements(t, n, tensor, &weight.elements));
-    if (weight.elements) DIO_PASS(check_reach(t, n, tensor));
     const unsigned char *data = NULL;
+    struct dio_weight weight = {.name = n->name, .name_length = n->length, .dtype = tensor->dtype, .swapped = t->swapped,
+                                .source = t->source};
+    weight.rank = (int)dio_py_at(&t->pickle, tensor->shape)->count;
+    if (weight.rank != (int)dio_py_at(&t->pickle, tensor->strides)->count) return fail(t, n, "P19", "shape and strides differ in rank");
+    if (tensor->offset < 0) return fail(t, n, "P19", "negative storage offset");
+    weight.dims = numbers_of(t, tensor->shape);
+    weight.strides = weight.dims ? numbers_of(t, tensor->strides) : NULL;
+    if (!weight.strides) return DIO_ERR_ENV;
+    DIO_PASS(count_elements(t, n, &weight));
+    if (weight.elements) DIO_PASS(check_reach(t, n, tensor, &weight));
     DIO_PASS(dio_torch_storage_data(t, tensor->view->storage, n->name, n->length, &data));
     weight.data = weight.elements ? data + (size_t)(tensor->view->offset + tensor->offset) * dio_dtype_size(tensor->dtype) : data;
-    weight.dims = copy_numbers(t, tensor->dims, tensor->rank);
-    if (!weight.dims) return DIO_ERR_ENV;
-    if (weight.elements && !contiguous(tensor)) {
-        weight.strides = copy_numbers(t, tensor->strides, tensor->rank);
-        if (!weight.strides) return DIO_ERR_ENV;
-    }
+    if (!weight.elements || contiguous(&weight)) weight.strides = NULL;
     if (t->out->count >= t->ctx->limits.max_tensors) {
         return dio_fail(t->ctx, DIO_ERR_INPUT, "P25", &(struct dio_place){.file = t->path},
                         "more tensors than --max-tensors %" PRIu64, t->ctx->limits.max_tensors);
@@ -184,18 +180,36 @@ static uint32_t length_of(const struct dio_py *object)
     return object->kind == DIO_PY_TENSOR ? 1 : holds ? object->count : 0;
 }
 
+/* Before names are compared with each other. */
+static dio_status check_name(struct dio_torch *t, const struct named *n)
+{
+    if (n->length <= DIO_MAX_TENSOR_NAME) return DIO_OK;
+    return dio_fail_tensor(t->ctx, "P19", t->path, n->name, n->length, 0, "a name of %zu bytes, at most %d", n->length,
+                           DIO_MAX_TENSOR_NAME);
+}
+
 static dio_status add_all(struct dio_torch *t, uint32_t object)
 {
     uint32_t length = length_of(dio_py_at(&t->pickle, object));
     size_t count = 0;
+    dio_status status = DIO_OK;
     struct named *list = dio_alloc_array(t->ctx, length, sizeof *list, "names of tensors");
-    if (!list) return DIO_ERR_ENV;
-    for (uint32_t i = 0; i < length; i++) count += pick(t, object, i, &list[count]);
-    dio_status status = t->ctx->error.status;
-    if (status == DIO_OK) status = drop_repeated(t, list, count);
-    for (size_t i = 0; i < count && status == DIO_OK; i++) {
-        if (!list[i].dropped) status = add_tensor(t, &list[i]);
+    t->numbers = dio_alloc_zeroed(t->ctx, t->pickle.count, sizeof *t->numbers, "shapes of tensors");
+    if (!list || !t->numbers) {
+        status = DIO_ERR_ENV;
+        goto fail;
     }
+    for (uint32_t i = 0; i < length; i++) {
+        if (!pick(t, object, i, &list[count])) continue;
+        DIO_TRY(check_name(t, &list[count]));
+        count++;
+    }
+    DIO_TRY(t->ctx->error.status);
+    DIO_TRY(drop_repeated(t, list, count));
+    for (size_t i = 0; i < count; i++) {
+        if (!list[i].dropped) DIO_TRY(add_tensor(t, &list[i]));
+    }
+fail:
     dio_free(t->ctx, list);
     return status;
 }
@@ -204,7 +218,7 @@ static dio_status add_all(struct dio_torch *t, uint32_t object)
 
 static const char *const first_keys[] = {"model_state_dict", "state_dict", "model", "module", "net"};
 static const char *const later_keys[] = {"model_state", "state_dict_ema", "model_ema", "ema", "weights", "params"};
-enum { MAX_DESCENT = 8 };
+enum { MAX_DESCENT = 8, MAX_SHOWN = 200 };
 
 struct choice {
     struct dio_torch *t;
@@ -225,8 +239,9 @@ static bool descend(struct choice *c, uint32_t object, int depth, uint32_t *foun
 static bool enter(struct choice *c, const char *key, size_t length, uint32_t child, int depth, uint32_t *found)
 {
     size_t before = c->path.length;
+    if (dio_py_at(&c->t->pickle, child)->kind != DIO_PY_DICT || c->seen[child]) return false;
     if (before) dio_str_add(&c->path, ".");
-    dio_str_add_bytes(&c->path, key, length);
+    dio_str_add_bytes(&c->path, key, length < MAX_SHOWN ? length : MAX_SHOWN);
     if (descend(c, child, depth + 1, found)) return true;
     if (!c->path.failed && c->path.data) c->path.data[before] = 0;
     c->path.length = before;

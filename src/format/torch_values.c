@@ -62,7 +62,15 @@ static void extend_path(struct walk *w, const struct dio_py *key, uint32_t posit
     if (w->path_length >= sizeof w->path) w->path_length = sizeof w->path - 1;
 }
 
-static void value_text(const struct dio_py *object, char *out, size_t out_size)
+static void shape_text(const struct dio_pickle *p, const struct dio_py_tensor *tensor, char *out, size_t out_size)
+{
+    const struct dio_py *shape = dio_py_at(p, tensor->shape);
+    int64_t dims[DIO_MAX_TENSOR_RANK];
+    for (uint32_t i = 0; i < shape->count; i++) dims[i] = dio_py_at(p, shape->u.items[i])->u.integer;
+    dio_dims_format(out, out_size, dims, (int)shape->count);
+}
+
+static void value_text(const struct dio_pickle *p, const struct dio_py *object, char *out, size_t out_size)
 {
     switch (object->kind) {
     case DIO_PY_BOOL: snprintf(out, out_size, object->u.integer ? "True" : "False"); break;
@@ -70,15 +78,10 @@ static void value_text(const struct dio_py *object, char *out, size_t out_size)
     case DIO_PY_LONG: snprintf(out, out_size, "of %" PRIu32 " bytes", object->count); break;
     case DIO_PY_FLOAT: dio_format_double(out, out_size, object->u.real); break;
     case DIO_PY_STR: dio_escape(out, out_size, object->u.bytes, object->count, 100); break;
-    case DIO_PY_BYTES: snprintf(out, out_size, "of %" PRIu32, object->count); break;
     case DIO_PY_TUPLE: case DIO_PY_LIST: case DIO_PY_SET: case DIO_PY_DICT:
         snprintf(out, out_size, "of %" PRIu32, object->count);
         break;
-    case DIO_PY_TENSOR: {
-        const struct dio_py_tensor *tensor = object->u.tensor;
-        dio_dims_format(out, out_size, tensor->dims, tensor->rank);
-        break;
-    }
+    case DIO_PY_TENSOR: shape_text(p, object->u.tensor, out, out_size); break;
     default: snprintf(out, out_size, "%s", ""); break;
     }
 }
@@ -93,7 +96,7 @@ static dio_status list(struct walk *w, uint32_t parent, uint32_t child)
     if (!beside && object->kind != DIO_PY_OPAQUE) return DIO_OK;
     char type[300], text[128];
     dio_py_type_name(object, type, sizeof type);
-    value_text(object, text, sizeof text);
+    value_text(&w->t->pickle, object, text, sizeof text);
     return dio_weights_add_other(w->t->ctx, w->t->out, w->path, type, text);
 }
 

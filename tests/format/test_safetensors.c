@@ -62,6 +62,28 @@ static void values_are_those_of_the_file(void **state)
     test_end(&test);
 }
 
+/* Row S20: what is mapped is asked for before it is used. */
+static void a_file_that_changes_is_noticed(void **state)
+{
+    (void)state;
+    struct test_ctx test;
+    struct dio_weights weights;
+    struct dio_blob blob;
+    float out[1];
+    test_begin(&test);
+    const char header[] = "{\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}";
+    const char *path = make("s20.safetensors", header, "1234", 4);
+    assert_ok(&test, dio_blob_read(&test.ctx, path, DIO_READ_MAP, 0, NULL, &blob));
+    dio_weights_init(&weights, &test.ctx);
+    assert_ok(&test, dio_format_find("safetensors")->read(&test.ctx, path, &blob, &(struct dio_read_options){0}, &weights));
+    assert_ok(&test, dio_weight_to_f32(&test.ctx, &weights, &weights.items[0], out));
+    assert_int_equal(truncate(path, 20), 0);
+    assert_refused(&test, DIO_ERR_INPUT, "changed while it was read",
+                   dio_weight_to_f32(&test.ctx, &weights, &weights.items[0], out));
+    dio_weights_free(&test.ctx, &weights);
+    test_end(&test);
+}
+
 static void types_that_do_not_compute_are_refused_as_weights(void **state)
 {
     (void)state;
@@ -269,7 +291,8 @@ static void transformers_configs_are_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_are_those_of_the_file), cmocka_unit_test(types_that_do_not_compute_are_refused_as_weights),
+        cmocka_unit_test(values_are_those_of_the_file), cmocka_unit_test(a_file_that_changes_is_noticed),
+        cmocka_unit_test(types_that_do_not_compute_are_refused_as_weights),
         cmocka_unit_test(messages_name_row_and_place), cmocka_unit_test(written_files_read_back),
         cmocka_unit_test(memory_may_run_out_anywhere), cmocka_unit_test(shards_are_one_list),
         cmocka_unit_test(transformers_configs_are_read),

@@ -272,6 +272,18 @@ static void pickles_refuse(void **state)
     dio_pickle_free(&pickle);
     assert_refused(&test, DIO_ERR_INPUT, "cannot be called", RUN("\x80\x02" "ctorch\nfloat32\n)R."));
     dio_pickle_free(&pickle);
+    /* One list, copied into sets again and again: much memory out of few bytes. */
+    char bomb[8192] = "\x80\x02](";
+    size_t used = 4;
+    for (int i = 0; i < 1000; i++) bomb[used++] = 'N';
+    memcpy(bomb + used, "eq\x01" "0", 4);
+    used += 4;
+    static const char copy[] = "c__builtin__\nset\nh\x01\x85R0";
+    for (int i = 0; i < 200; i++, used += sizeof copy - 1) memcpy(bomb + used, copy, sizeof copy - 1);
+    bomb[used] = 'N';
+    bomb[used + 1] = '.';
+    assert_refused(&test, DIO_ERR_INPUT, "copied again and again", run(&test, bomb, used + 2, &pickle, &root));
+    dio_pickle_free(&pickle);
     test.ctx.limits.max_opcodes = 3;
     assert_refused(&test, DIO_ERR_INPUT, "--max-opcodes 3", RUN("\x80\x02NNNN."));
     dio_pickle_free(&pickle);
