@@ -145,8 +145,9 @@ static dio_status open_cifar(struct dio_ctx *ctx, struct dio_files *files, const
             DIO_TRY(add_records(ctx, files, i, split, flavour, dataset));
         }
     }
-    /* The order of these classes is the file's: the label byte is the class. */
-    if (options->model_classes) {
+    /* The order of these classes is the file's: the label byte is the class, in a model without names as well. */
+    bool indices = options->model_classes && options->n_model_classes == labels.count && dio_classes_are_indices(options);
+    if (options->model_classes && !indices) {
         DIO_TRY(dio_dataset_set_classes(ctx, dataset, options, &labels, files->root));
     } else {
         DIO_TRY(dio_dataset_name_classes(ctx, dataset, (const char *const *)labels.texts, labels.count));

@@ -87,6 +87,8 @@ dio_status dio_dataset_set_classes(struct dio_ctx *ctx, struct dio_dataset *data
                                    const struct dio_dataset_options *options, const struct dio_text_set *labels,
                                    const char *shown);
 
+/* A model without names: its classes are called "0", "1", ... */
+bool dio_classes_are_indices(const struct dio_dataset_options *options);
 /* Sets the class names as they are; labels stay. */
 dio_status dio_dataset_name_classes(struct dio_ctx *ctx, struct dio_dataset *dataset, const char *const *names, size_t count);
 

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,6 +132,16 @@ static uint32_t first_line_of(const struct dio_dataset *dataset, int32_t label)
     return 0;
 }
 
+bool dio_classes_are_indices(const struct dio_dataset_options *options)
+{
+    char index[24];
+    for (size_t i = 0; i < options->n_model_classes; i++) {
+        snprintf(index, sizeof index, "%zu", i);
+        if (strcmp(index, options->model_classes[i]) != 0) return false;
+    }
+    return true;
+}
+
 static dio_status unknown_class(struct dio_ctx *ctx, const struct dio_dataset *dataset,
                                 const struct dio_dataset_options *options, const char *text, int32_t label, const char *shown)
 {
@@ -150,6 +161,8 @@ static dio_status unknown_class(struct dio_ctx *ctx, const struct dio_dataset *d
     int64_t value;
     if (!options->names_only && dio_parse_i64(text, strlen(text), &value)) {
         snprintf(hint, sizeof hint, "whole numbers are class indices, 0 to %zu", n - 1);
+    } else if (!options->names_only && dio_classes_are_indices(options)) {
+        snprintf(hint, sizeof hint, "the model has no class names; --classes FILE gives them");
     }
     return dio_fail(ctx, DIO_ERR_INPUT, "D3", &place, "class \"%.200s\" is not one of the %zu %s", text, n,
                     options->names_only ? "training classes" : "classes of the model");

@@ -72,6 +72,28 @@ static void test_records(void **state)
     dio_dataset_free(dataset);
 }
 
+static void test_models(void **state)
+{
+    (void)state;
+    write_names(10);
+    write_records("data_batch_1.bin", 0, 4, 0);
+    write_records("test_batch.bin", 0, 4, 0);
+    const char *const indices[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+    const char *const turned[] = {"class 0", "class 1", "class 2", "class 3", "class 4", "class 5", "class 6", "class 7", "class 8", "class 9"};
+    struct dio_dataset_options options = {.labels_wanted = true, .model_classes = indices, .n_model_classes = 10};
+    struct dio_dataset *dataset;
+    assert_ok(&test, dio_dataset_open(&test.ctx, folder.path, &options, &dataset));
+    assert_int_equal(dio_dataset_item(dataset, 3)->label, 3);
+    dio_dataset_free(dataset);
+    options.model_classes = turned;
+    assert_ok(&test, dio_dataset_open(&test.ctx, folder.path, &options, &dataset));
+    assert_int_equal(dio_dataset_item(dataset, 3)->label, 6); /* by name */
+    dio_dataset_free(dataset);
+    options.model_classes = indices + 1;
+    options.n_model_classes = 9;
+    assert_refused(&test, DIO_ERR_INPUT, "is not one of the 9 classes of the model", dio_dataset_open(&test.ctx, folder.path, &options, &dataset));
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -90,6 +112,6 @@ static void test_refused(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, before, after)
-    const struct CMUnitTest tests[] = {TEST(test_records), TEST(test_refused)};
+    const struct CMUnitTest tests[] = {TEST(test_records), TEST(test_models), TEST(test_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
