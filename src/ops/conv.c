@@ -25,7 +25,7 @@ static const char *const activations[] = {"none", "relu", "relu6", NULL}; /* enu
 static const struct dio_attr_def attr_defs[] = {
     {.name = "out", .type = DIO_ATTR_INT, AT(out), .initial = NAN, .min = 1, .max = 1 << 24},
     {.name = "kernel", .type = DIO_ATTR_INTS, AT(kernel), .count = 2, .initial = NAN, .min = 1, .max = 255, .onnx = "kernel_shape"},
-    {.name = "stride", .type = DIO_ATTR_INTS, AT(stride), .count = 2, .initial = 1, .min = 1, .max = 65536, .onnx = "strides"},
+    {.name = "stride", .type = DIO_ATTR_INTS, AT(stride), .count = 2, .initial = 1, .min = 1, .max = 1024, .onnx = "strides"},
     {.name = "padding", .type = DIO_ATTR_INTS, AT(padding), .count = 4, .initial = 0, .min = 0, .max = 65536, .onnx = "pads"},
     {.name = "pad_mode", .type = DIO_ATTR_ENUM, AT(pad_mode), .initial = PAD_EXPLICIT, .names = pad_modes},
     {.name = "dilation", .type = DIO_ATTR_INTS, AT(dilation), .count = 2, .initial = 1, .min = 1, .max = 65536, .onnx = "dilations"},
@@ -145,6 +145,9 @@ static const char *const cases[] = {
     "in=1x15x13x20,1x15x13x20 out=20 kernel=7 padding=3 groups=20 bias=1 activation=relu",
     "in=1x9x9x8 out=8 kernel=3 padding=2 dilation=2 groups=8",
     "in=2x5x5x6 out=12 kernel=3 padding=1 groups=6 bias=1 # two filters a channel",
+    "in=2x9x8x32,2x9x8x32 out=32 kernel=3 padding=1 groups=8 bias=1 activation=relu # groups of four, as in ResNeXt",
+    "in=1x9x10x32 out=32 kernel=3 padding=1 groups=4 stride=2 # groups of eight",
+    "in=1x8x7x16 out=16 kernel=5,1 padding=2,0 groups=8 stride=2,1 dilation=1,2",
     NULL,
 };
 

@@ -1,7 +1,8 @@
 /* What the files of the convolution share; linear layers are convolutions with a 1 x 1 kernel over their rows.
  *
  * conv.c: the operator.  conv_plan.c: geometry, algorithm, cutting into pieces, packing of weights.
- * conv_forward.c, conv_backward.c: dense and grouped convolution.  conv_depthwise.c: one filter a channel. */
+ * conv_forward.c, conv_backward.c: dense and grouped convolution.  conv_depthwise.c: one filter a
+ * channel, or a few. */
 #ifndef DIO_OPS_CONV_H
 #define DIO_OPS_CONV_H
 
@@ -11,10 +12,10 @@ enum dio_conv_path {
     DIO_CONV_POINTWISE, /* 1 x 1, stride 1, no padding: the pixels of a batch are rows of one matrix */
     DIO_CONV_GATHER,    /* rows of pixels gathered by offsets, one for each tap */
     DIO_CONV_FEW,       /* few channels: a padded copy of some lines, where one tap is a whole line of the kernel */
-    DIO_CONV_DEPTHWISE
+    DIO_CONV_DEPTHWISE  /* and groups smaller than a vector: row by row */
 };
 
-enum { DIO_DEPTHWISE_MAX = 32 }; /* taps along a side; larger kernels take the path of grouped convolutions */
+enum { DIO_DEPTHWISE_MAX = 32 }; /* taps along a side; larger kernels take the path of other grouped convolutions */
 
 /* The pixels of an input gradient whose coordinates leave the same remainders by the strides; they meet the same taps. */
 struct dio_conv_phase {
@@ -38,6 +39,7 @@ struct dio_conv {
     struct dio_pack forward, transposed; /* panels of one block; transposed: taps in the order of the phases */
     int64_t forward_size, transposed_size, panels, transposed_panels;
     const int64_t *tap_y, *tap_x; /* kernel coordinates of the transposed taps */
+    bool with_dx; /* an input gradient is wanted */
     int64_t n_phases;
     const struct dio_conv_phase *phases;
     /* In `packed`, floats: a row of zeros, the bias, the panels of all blocks, the transposed ones. */

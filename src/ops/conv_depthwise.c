@@ -1,29 +1,39 @@
-/* Depthwise convolution: one filter a channel, row by row.  packed: filters as [R * S][C], then the bias. */
+/* Depthwise convolution, and grouped convolution with groups smaller than a vector: row by row.
+ * packed: filters as [R * S][group][C], the bias, and for groups the transposed filters. */
 #include <string.h>
 
 #include "ops/conv.h"
 
 enum { DW_CHANNELS = 32 };
 
+static int64_t filter_floats(const struct dio_conv *conv) { return conv->r * conv->s * conv->group_c * conv->c; }
+static int64_t bias_floats(const struct dio_conv *conv) { return conv->bias ? conv->c : 0; }
+
 static void pack(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)piece;
     (void)scratch;
     const struct dio_conv *conv = dio_conv_of(step);
-    const int64_t taps = conv->r * conv->s;
+    const int64_t taps = conv->r * conv->s, group = conv->group_c;
     const float *w = step->param[0];
-    float *packed = step->packed;
+    float *packed = step->packed, *transposed = packed + filter_floats(conv) + bias_floats(conv);
     for (int64_t t = 0; t < taps; t++) {
-        for (int64_t c = 0; c < conv->c; c++) packed[t * conv->c + c] = w[c * taps + t];
+        for (int64_t i = 0; i < group; i++) {
+            float *row = packed + (t * group + i) * conv->c;
+            for (int64_t k = 0; k < conv->c; k++) row[k] = w[(k * group + i) * taps + t];
+            if (!conv->with_dx || group == 1) continue;
+            row = transposed + (t * group + i) * conv->c;
+            for (int64_t c = 0; c < conv->c; c++) row[c] = w[((c / group * group + i) * group + c % group) * taps + t];
+        }
     }
-    if (conv->bias) memcpy(packed + taps * conv->c, step->param[1], (size_t)conv->c * sizeof *packed);
+    if (conv->bias) memcpy(packed + filter_floats(conv), step->param[1], (size_t)conv->c * sizeof *packed);
 }
 
 static struct dio_depthwise_row row_of(const struct dio_step *step, const float **rows)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     return (struct dio_depthwise_row){.channels = conv->c, .x_pixel = conv->c, .y_pixel = conv->c, .in_w = conv->w, .out_w = conv->ow,
-                                      .r = (int)conv->r, .s = (int)conv->s, .stride = (int)conv->stride[1],
+                                      .group = (int)conv->group_c, .r = (int)conv->r, .s = (int)conv->s, .stride = (int)conv->stride[1],
                                       .dilation = (int)conv->dilation[1], .pad_left = (int)conv->left, .rows = rows,
                                       .filter = step->packed, .filter_stride = conv->c};
 }
@@ -45,7 +55,7 @@ static void forward(const struct dio_step *step, int64_t piece, void *scratch)
     const float *x = (const float *)step->x[0] + image * conv->h * conv->w * conv->c, *rows[DIO_DEPTHWISE_MAX];
     struct dio_depthwise_row d = row_of(step, rows);
     d.act = conv->act;
-    if (conv->bias) d.bias = (const float *)step->packed + conv->r * conv->s * conv->c;
+    if (conv->bias) d.bias = (const float *)step->packed + filter_floats(conv);
     for (int64_t y = lines.begin; y < lines.end; y++) {
         for (int64_t r = 0; r < conv->r; r++) {
             const int64_t iy = y * conv->stride[0] - conv->top + r * conv->dilation[0];
@@ -71,6 +81,7 @@ static void dx_piece(const struct dio_step *step, int64_t piece)
     const struct dio_range lines = dio_block(conv->h, conv->lines, piece % blocks);
     const float *dy = dio_conv_dy(step) + image * conv->oh * conv->ow * conv->c, *rows[DIO_DEPTHWISE_MAX];
     struct dio_depthwise_row d = row_of(step, rows);
+    if (conv->group_c > 1) d.filter += filter_floats(conv) + bias_floats(conv);
     for (int64_t iy = lines.begin; iy < lines.end; iy++) {
         for (int64_t r = 0; r < conv->r; r++) {
             const int64_t from = iy + conv->top - r * conv->dilation[0], y = from / conv->stride[0];
@@ -88,17 +99,18 @@ static int64_t dw_pieces(const struct dio_step *step)
     return step->dparam[0] ? conv->r * dio_ceil_div(conv->c, DW_CHANNELS) : 0;
 }
 
-/* One line of the kernel for some channels, over all pictures. */
-static void dw_piece(const struct dio_step *step, int64_t piece)
+/* One line of the kernel for some channels, over all pictures.  scratch: [S][group][DW_CHANNELS]. */
+static void dw_piece(const struct dio_step *step, int64_t piece, void *scratch)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    const int64_t r = piece % conv->r;
+    const int64_t r = piece % conv->r, group = conv->group_c;
     const struct dio_range channels = dio_block(conv->c, DW_CHANNELS, piece / conv->r);
-    float sums[DIO_DEPTHWISE_MAX * DW_CHANNELS] = {0};
+    float *sums = scratch;
+    memset(sums, 0, (size_t)(conv->s * group * DW_CHANNELS) * sizeof *sums);
     struct dio_depthwise_dw_row d = {.channels = channels.end - channels.begin, .x_pixel = conv->c, .y_pixel = conv->c,
-                                     .in_w = conv->w, .out_w = conv->ow, .s = (int)conv->s, .stride = (int)conv->stride[1],
-                                     .dilation = (int)conv->dilation[1], .pad_left = (int)conv->left, .filter_stride = DW_CHANNELS,
-                                     .dw = sums};
+                                     .in_w = conv->w, .out_w = conv->ow, .group = (int)group, .s = (int)conv->s,
+                                     .stride = (int)conv->stride[1], .dilation = (int)conv->dilation[1], .pad_left = (int)conv->left,
+                                     .filter_stride = DW_CHANNELS, .dw = sums};
     for (int64_t image = 0; image < step->n; image++) {
         const float *x = (const float *)step->x[0] + image * conv->h * conv->w * conv->c + channels.begin;
         const float *dy = dio_conv_dy(step) + image * conv->oh * conv->ow * conv->c + channels.begin;
@@ -110,11 +122,13 @@ static void dw_piece(const struct dio_step *step, int64_t piece)
             step->kernels->depthwise_dw_row(&d);
         }
     }
-    for (int64_t c = channels.begin; c < channels.end; c++) {
-        float *dw = step->dparam[0] + (c * conv->r + r) * conv->s;
-        for (int64_t s = 0; s < conv->s; s++) {
-            const float sum = sums[s * DW_CHANNELS + c - channels.begin];
-            dw[s] = step->add_dparam[0] ? dw[s] + sum : sum;
+    for (int64_t k = channels.begin; k < channels.end; k++) {
+        for (int64_t i = 0; i < group; i++) {
+            float *dw = step->dparam[0] + ((k * group + i) * conv->r + r) * conv->s;
+            for (int64_t s = 0; s < conv->s; s++) {
+                const float sum = sums[(s * group + i) * DW_CHANNELS + k - channels.begin];
+                dw[s] = step->add_dparam[0] ? dw[s] + sum : sum;
+            }
         }
     }
 }
@@ -123,10 +137,9 @@ static int64_t backward_pieces(const struct dio_step *step) { return dw_pieces(s
 
 static void backward(const struct dio_step *step, int64_t piece, void *scratch)
 {
-    (void)scratch;
     const int64_t dw = dw_pieces(step), dx = dx_pieces(step);
     if (piece < dw) {
-        dw_piece(step, piece);
+        dw_piece(step, piece, scratch);
     } else if (piece < dw + dx) {
         dx_piece(step, piece - dw);
     } else {
@@ -137,8 +150,9 @@ static void backward(const struct dio_step *step, int64_t piece, void *scratch)
 void dio_depthwise_prepare(struct dio_step *step, const struct dio_step_wants *wants)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    const int64_t taps = conv->r * conv->s;
-    step->packed_bytes = (size_t)((taps + 1) * conv->c) * sizeof(float);
+    const int64_t filters = conv->with_dx && conv->group_c > 1 ? 2 : 1;
+    step->packed_bytes = (size_t)(filters * filter_floats(conv) + bias_floats(conv)) * sizeof(float);
+    if (wants->dparam[0]) step->scratch_bytes = (size_t)(conv->s * conv->group_c * DW_CHANNELS) * sizeof(float);
     step->pack[step->n_pack++] = (struct dio_op_phase){pack, dio_pieces_one};
     dio_add_forward(step, forward, forward_pieces);
     if (wants->dx[0] || wants->dparam[0] || wants->dparam[1]) dio_add_backward(step, backward, backward_pieces);

@@ -13,18 +13,20 @@ enum {
 static const int64_t piece_macs = 1 << 19; /* below this, cutting costs more than it shares */
 
 /* Groups are joined while a block's outputs do not fill a vector. */
-static int64_t joined_groups(int64_t groups, int64_t group_k)
+static int64_t joined_groups(int64_t groups, int64_t group_k, int64_t vector_width)
 {
     int64_t joined = 1;
-    for (int64_t n = 2; n <= groups && joined * group_k < 16; n++) {
+    for (int64_t n = 2; n <= groups && joined * group_k < vector_width; n++) {
         if (groups % n == 0 && n * group_k <= 64) joined = n;
     }
     return joined;
 }
 
-static enum dio_conv_path choose_path(const struct dio_conv_shape *s)
+static enum dio_conv_path choose_path(const struct dio_conv_shape *s, const struct dio_kernels *kernels)
 {
-    if (s->groups > 1 && s->groups == s->c && s->k == s->c && s->r <= DIO_DEPTHWISE_MAX && s->s <= DIO_DEPTHWISE_MAX) return DIO_CONV_DEPTHWISE;
+    const int64_t group = s->c / s->groups, width = kernels->vector_width;
+    const bool small_groups = group == 1 || (group < width && width % group == 0 && s->c % width == 0);
+    if (s->groups > 1 && s->k == s->c && small_groups && s->r <= DIO_DEPTHWISE_MAX && s->s <= DIO_DEPTHWISE_MAX) return DIO_CONV_DEPTHWISE;
     const bool plain = s->stride[0] == 1 && s->stride[1] == 1 && s->top == 0 && s->left == 0 && s->oh == s->h && s->ow == s->w;
     if (s->r == 1 && s->s == 1 && plain && s->groups == 1) return DIO_CONV_POINTWISE;
     if (s->groups == 1 && s->c <= FEW_CHANNELS && s->s > 1 && s->dilation[1] == 1) return DIO_CONV_FEW;
@@ -62,13 +64,14 @@ static bool plan_phases(struct dio_ctx *ctx, struct dio_step *step, struct dio_c
         struct dio_conv_phase phase = {.y = i / columns, .x = i % columns, .first_tap = n};
         phase.height = dio_ceil_div(conv->h - phase.y, conv->stride[0]);
         phase.width = dio_ceil_div(conv->w - phase.x, conv->stride[1]);
-        for (int64_t t = 0; t < taps; t++) {
-            const int64_t y = phase.y + conv->top - t / conv->s * conv->dilation[0];
-            const int64_t x = phase.x + conv->left - t % conv->s * conv->dilation[1];
-            if (y % conv->stride[0] != 0 || x % conv->stride[1] != 0) continue;
-            tap_y[n] = t / conv->s;
-            tap_x[n] = t % conv->s;
-            tap_offset[n++] = t;
+        for (int64_t r = 0; r < conv->r; r++) {
+            if ((phase.y + conv->top - r * conv->dilation[0]) % conv->stride[0] != 0) continue;
+            for (int64_t column = 0; column < conv->s; column++) {
+                if ((phase.x + conv->left - column * conv->dilation[1]) % conv->stride[1] != 0) continue;
+                tap_y[n] = r;
+                tap_x[n] = column;
+                tap_offset[n++] = r * conv->s + column;
+            }
         }
         phase.taps = n - phase.first_tap;
         phases[i] = phase;
@@ -141,10 +144,10 @@ const struct dio_conv *dio_conv_plan(struct dio_ctx *ctx, struct dio_step *step,
     for (int64_t t = 0; t < s->r * s->s; t++) tap_offset[t] = t;
     *conv = (struct dio_conv){.h = s->h, .w = s->w, .c = s->c, .oh = s->oh, .ow = s->ow, .k = s->k, .r = s->r, .s = s->s,
                               .stride = {s->stride[0], s->stride[1]}, .dilation = {s->dilation[0], s->dilation[1]}, .top = s->top,
-                              .left = s->left, .bias = s->bias, .act = s->act, .path = choose_path(s), .group_c = s->c / s->groups,
+                              .left = s->left, .bias = s->bias, .act = s->act, .path = choose_path(s, step->kernels), .with_dx = dx, .group_c = s->c / s->groups,
                               .group_k = s->k / s->groups};
     conv->forward.tap_offset = tap_offset;
-    conv->joined = joined_groups(s->groups, conv->group_k);
+    conv->joined = joined_groups(s->groups, conv->group_k, step->kernels->vector_width);
     conv->blocks = s->groups / conv->joined;
     conv->block_c = conv->group_c * conv->joined;
     conv->block_k = conv->group_k * conv->joined;

@@ -72,10 +72,10 @@ static double rate_depthwise(const struct dio_kernels *k, enum direction what, i
     const float *rows[16];
     for (int r = 0; r < kernel; r++) rows[r] = x + r * dense;
     const struct dio_depthwise_row d = {.channels = channels, .x_pixel = channels, .y_pixel = channels, .in_w = width, .out_w = out_w,
-                                        .r = kernel, .s = kernel, .stride = stride, .dilation = 1, .pad_left = kernel / 2, .rows = rows,
+                                        .group = 1, .r = kernel, .s = kernel, .stride = stride, .dilation = 1, .pad_left = kernel / 2, .rows = rows,
                                         .filter = filter, .filter_stride = channels, .y = y};
     const struct dio_depthwise_dw_row w = {.channels = channels, .x_pixel = channels, .y_pixel = channels, .in_w = width, .out_w = out_w,
-                                           .s = kernel, .stride = stride, .dilation = 1, .pad_left = kernel / 2, .x = x, .dy = y,
+                                           .group = 1, .s = kernel, .stride = stride, .dilation = 1, .pad_left = kernel / 2, .x = x, .dy = y,
                                            .dw = filter, .filter_stride = channels};
     double best = 0;
     const double end = dio_clock_seconds() + seconds;

@@ -14,6 +14,7 @@ static struct depthwise depthwise_case(struct run *run)
     struct depthwise c = {.gap = number(run, "gap", 0)};
     c.d.channels = number(run, "channels", 1);
     c.d.in_w = number(run, "width", 1);
+    c.d.group = (int)number(run, "group", 1);
     c.d.r = c.d.s = (int)number(run, "kernel", 3);
     c.d.stride = (int)number(run, "stride", 1);
     c.d.dilation = (int)number(run, "dilation", 1);
@@ -42,7 +43,7 @@ static void check_row(struct run *run, bool backward)
         rows[r] = row;
     }
     d->rows = rows;
-    d->filter = filled(run, (int64_t)d->r * d->s * d->channels);
+    d->filter = filled(run, (int64_t)d->r * d->s * d->group * d->channels);
     if (number(run, "bias", 0)) d->bias = filled(run, d->channels);
     if (number(run, "residual", 0)) d->residual = filled(run, out_count);
     d->y = buffer(run, out_count);
@@ -55,7 +56,7 @@ static void check_row(struct run *run, bool backward)
         for (int64_t k = 0; k < d->channels; k++) {
             const int64_t at = x * d->y_pixel + k;
             written[at] = true;
-            judge(run, (double)d->y[at], expected[x * d->channels + k], magnitude[x * d->channels + k], (int64_t)d->r * d->s, "y", x, k);
+            judge(run, (double)d->y[at], expected[x * d->channels + k], magnitude[x * d->channels + k], (int64_t)d->r * d->s * d->group, "y", x, k);
         }
     }
     judge_gaps(run, d->y, written, out_count);
@@ -67,18 +68,19 @@ void check_depthwise_dw_row(struct run *run)
 {
     const struct depthwise c = depthwise_case(run);
     struct dio_depthwise_dw_row d = {.channels = c.d.channels, .x_pixel = c.d.x_pixel, .y_pixel = c.d.y_pixel, .in_w = c.d.in_w,
-                                     .out_w = c.d.out_w, .s = c.d.s, .stride = c.d.stride, .dilation = c.d.dilation,
+                                     .out_w = c.d.out_w, .group = c.d.group, .s = c.d.s, .stride = c.d.stride, .dilation = c.d.dilation,
                                      .pad_left = c.d.pad_left, .filter_stride = c.d.filter_stride};
     float *x = buffer(run, (d.in_w - 1) * d.x_pixel + d.channels), *dy = buffer(run, (d.out_w - 1) * d.y_pixel + d.channels);
     fill_rows(run, x, d.in_w, d.channels, d.x_pixel);
     fill_rows(run, dy, d.out_w, d.channels, d.y_pixel);
     d.x = x;
     d.dy = dy;
-    d.dw = filled(run, d.s * d.channels);
-    double *expected = must(malloc((size_t)(d.s * d.channels) * sizeof *expected * 2)), *magnitude = expected + d.s * d.channels;
+    const int64_t count = (int64_t)d.s * d.group * d.channels;
+    d.dw = filled(run, count);
+    double *expected = must(malloc((size_t)count * sizeof *expected * 2)), *magnitude = expected + count;
     dio_ref_depthwise_dw_row(&d, expected, magnitude);
     run->kernels->depthwise_dw_row(&d);
-    for (int64_t i = 0; i < d.s * d.channels; i++) {
+    for (int64_t i = 0; i < count; i++) {
         judge(run, (double)d.dw[i], expected[i], magnitude[i], d.out_w, "dw", i / d.channels, i % d.channels);
     }
     free(expected);

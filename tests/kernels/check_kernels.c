@@ -61,6 +61,13 @@ static const char *const cases[] = {
     "depthwise_dx_row channels=5 width=22 kernel=2 pad=0 stride=3 gap=3",
     "depthwise_dx_row channels=33 width=21 kernel=7 pad=4 stride=2 dilation=2",
     "depthwise_dx_row channels=12 width=1 kernel=3 pad=1 stride=2",
+    "depthwise_row channels=32 width=14 kernel=3 pad=1 group=4 bias=1 act=1",
+    "depthwise_row channels=48 width=15 kernel=3 pad=1 stride=2 group=2 holes=1",
+    "depthwise_row channels=16 width=9 kernel=5 pad=2 group=4 gap=2",
+    "depthwise_dx_row channels=32 width=14 kernel=3 pad=1 group=4",
+    "depthwise_dx_row channels=48 width=15 kernel=3 pad=1 stride=2 group=2 residual=1",
+    "depthwise_dw_row channels=32 width=14 kernel=3 pad=1 group=4",
+    "depthwise_dw_row channels=16 width=15 kernel=5 pad=1 stride=2 group=2",
     "depthwise_dw_row channels=32 width=14 kernel=3 pad=1",
     "depthwise_dw_row channels=16 width=7 kernel=5 pad=2",
     "depthwise_dw_row channels=19 width=15 kernel=3 pad=0 stride=2",
@@ -110,8 +117,8 @@ static bool nan_passes(const struct dio_kernels *kernels)
         float x[20], filter[20] = {0}, y[20] = {0};
         for (int i = 0; i < 20; i++) x[i] = NAN;
         const float *row = x;
-        const struct dio_depthwise_row d = {.channels = 20, .x_pixel = 20, .y_pixel = 20, .in_w = 1, .out_w = 1, .r = 1, .s = 1,
-                                            .stride = 1, .dilation = 1, .rows = &row, .filter = filter, .filter_stride = 20, .y = y,
+        const struct dio_depthwise_row d = {.channels = 20, .x_pixel = 20, .y_pixel = 20, .in_w = 1, .out_w = 1, .group = 1, .r = 1,
+                                            .s = 1, .stride = 1, .dilation = 1, .rows = &row, .filter = filter, .filter_stride = 20, .y = y,
                                             .act = (enum dio_act)act};
         kernels->depthwise_row(&d);
         for (int i = 0; i < 20; i++) passes = passes && isnan(y[i]);

@@ -45,6 +45,15 @@ static inline void v_store_part(float *p, vec value, int lanes)
     }
 }
 
+/* Member i of each lane's group of `group` lanes. */
+typedef __m256i vec_index;
+static inline vec_index v_member(int group, int i)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_add_epi32(_mm256_andnot_si256(_mm256_set1_epi32(group - 1), lane), _mm256_set1_epi32(i));
+}
+static inline vec v_pick(vec value, vec_index index) { return _mm256_permutevar8x32_ps(value, index); }
+
 /* Rows times vectors: 12 accumulators of 16 registers. */
 enum { TILE_MAX_ROWS = 12, TILE_MAX_VECTORS = 2 };
 #define TILE_ROWS {0, 12, 6}

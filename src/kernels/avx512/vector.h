@@ -47,6 +47,15 @@ static inline void v_store_part(float *p, vec value, int lanes)
     }
 }
 
+/* Member i of each lane's group of `group` lanes. */
+typedef __m512i vec_index;
+static inline vec_index v_member(int group, int i)
+{
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_add_epi32(_mm512_andnot_si512(_mm512_set1_epi32(group - 1), lane), _mm512_set1_epi32(i));
+}
+static inline vec v_pick(vec value, vec_index index) { return _mm512_permutexvar_ps(index, value); }
+
 /* Rows times vectors: 24 accumulators of 32 registers where the panel is whole. */
 enum { TILE_MAX_ROWS = 14, TILE_MAX_VECTORS = 4 };
 #define TILE_ROWS {0, 14, 12, 8, 6}

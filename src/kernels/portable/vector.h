@@ -77,6 +77,21 @@ static inline void v_store_part(float *p, vec value, int lanes)
     for (int i = 0; i < lanes; i++) p[i] = value[i];
 }
 
+/* Member i of each lane's group of `group` lanes. */
+typedef struct {
+    int lane[LANES];
+} vec_index;
+static inline vec_index v_member(int group, int i)
+{
+    vec_index index;
+    for (int lane = 0; lane < LANES; lane++) index.lane[lane] = lane / group * group + i;
+    return index;
+}
+static inline vec v_pick(vec value, vec_index index)
+{
+    return (vec){value[index.lane[0]], value[index.lane[1]], value[index.lane[2]], value[index.lane[3]]};
+}
+
 /* Rows times vectors: 16 accumulators of 32 registers (aarch64), 8 of 16 (x86-64 without AVX). */
 #ifdef __aarch64__
 enum { TILE_MAX_ROWS = 4, TILE_MAX_VECTORS = 4 };

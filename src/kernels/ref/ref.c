@@ -69,7 +69,10 @@ void dio_ref_depthwise_row(const struct dio_depthwise_row *d, double *y, double 
                 for (int s = 0; s < d->s; s++) {
                     const int64_t ix = ox * d->stride - d->pad_left + (int64_t)s * d->dilation;
                     if (!d->rows[r] || ix < 0 || ix >= d->in_w) continue;
-                    add(&sum, (double)d->rows[r][ix * d->x_pixel + c] * (double)d->filter[(r * d->s + s) * d->filter_stride + c]);
+                    for (int m = 0; m < d->group; m++) {
+                        add(&sum, (double)d->rows[r][ix * d->x_pixel + c / d->group * d->group + m]
+                                      * (double)d->filter[((r * d->s + s) * d->group + m) * d->filter_stride + c]);
+                    }
                 }
             }
             if (d->residual) add(&sum, (double)d->residual[ox * d->y_pixel + c]);
@@ -88,7 +91,10 @@ void dio_ref_depthwise_dx_row(const struct dio_depthwise_row *d, double *y, doub
                 for (int64_t ox = 0; ox < d->out_w; ox++) {
                     for (int s = 0; s < d->s; s++) {
                         if (!d->rows[r] || ox * d->stride - d->pad_left + (int64_t)s * d->dilation != ix) continue;
-                        add(&sum, (double)d->rows[r][ox * d->y_pixel + c] * (double)d->filter[(r * d->s + s) * d->filter_stride + c]);
+                        for (int m = 0; m < d->group; m++) {
+                            add(&sum, (double)d->rows[r][ox * d->y_pixel + c / d->group * d->group + m]
+                                          * (double)d->filter[((r * d->s + s) * d->group + m) * d->filter_stride + c]);
+                        }
                     }
                 }
             }
@@ -101,17 +107,18 @@ void dio_ref_depthwise_dx_row(const struct dio_depthwise_row *d, double *y, doub
 
 void dio_ref_depthwise_dw_row(const struct dio_depthwise_dw_row *d, double *dw, double *magnitude)
 {
-    for (int s = 0; s < d->s; s++) {
+    for (int i = 0; i < d->s * d->group; i++) {
+        const int s = i / d->group, m = i % d->group;
         for (int64_t c = 0; c < d->channels; c++) {
             struct sum sum = {0, 0};
-            add(&sum, (double)d->dw[s * d->filter_stride + c]);
+            add(&sum, (double)d->dw[i * d->filter_stride + c]);
             for (int64_t ox = 0; ox < d->out_w; ox++) {
                 const int64_t ix = ox * d->stride - d->pad_left + (int64_t)s * d->dilation;
                 if (ix < 0 || ix >= d->in_w) continue;
-                add(&sum, (double)d->x[ix * d->x_pixel + c] * (double)d->dy[ox * d->y_pixel + c]);
+                add(&sum, (double)d->x[ix * d->x_pixel + c / d->group * d->group + m] * (double)d->dy[ox * d->y_pixel + c]);
             }
-            dw[s * d->channels + c] = sum.value;
-            magnitude[s * d->channels + c] = sum.magnitude;
+            dw[i * d->channels + c] = sum.value;
+            magnitude[i * d->channels + c] = sum.magnitude;
         }
     }
 }

@@ -12,7 +12,7 @@ void dio_ref_gemm_outer(const struct dio_gemm_outer *g, double *dw, double *magn
 /* y, magnitude: [pixels of the row][channels]. */
 void dio_ref_depthwise_row(const struct dio_depthwise_row *d, double *y, double *magnitude);
 void dio_ref_depthwise_dx_row(const struct dio_depthwise_row *d, double *y, double *magnitude);
-/* dw, magnitude: [s][channels]. */
+/* dw, magnitude: [s][group][channels]. */
 void dio_ref_depthwise_dw_row(const struct dio_depthwise_dw_row *d, double *dw, double *magnitude);
 
 #endif
