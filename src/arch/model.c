@@ -34,6 +34,9 @@ static dio_status settle(struct dio_ctx *ctx, const struct dio_arch *arch, const
     if (asked->pad_mode && !config->pad_mode) wrong = "choice of --padding";
     if (asked->stem_padding >= 0 && config->stem_padding < 0) wrong = "choice of --stem-padding";
     if (wrong) return dio_fail(ctx, DIO_ERR_USAGE, NULL, NULL, "%s has no %s", variant->name, wrong);
+    if (asked->pad_mode && strcmp(asked->pad_mode, "same") != 0 && strcmp(asked->pad_mode, "torch") != 0) {
+        return dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "--padding must be same or torch, not \"%s\"", asked->pad_mode);
+    }
 
     if (asked->bn_eps > 0) config->bn_eps = asked->bn_eps;
     if (asked->pad_mode) config->pad_mode = strcmp(asked->pad_mode, "same") == 0 ? "same" : "torch";

@@ -219,15 +219,28 @@ static dio_status settle_by_tensors(struct dio_ctx *ctx, const struct dio_arch_q
     return DIO_OK;
 }
 
+/* "resnet18 to resnext101_64x4d, resnet8_cifar to resnet56b_cifar, ..." */
+static void list_variants(char *out, size_t out_size)
+{
+    size_t used = 0;
+    for (int i = 0; dio_archs[i] && used < out_size; i++) {
+        const struct dio_arch_variant *last = dio_archs[i]->variants;
+        while (last[1].name) last++;
+        int written = snprintf(out + used, out_size - used, "%s%s to %s", i ? ", " : "", dio_archs[i]->variants[0].name, last->name);
+        used += written > 0 ? (size_t)written : 0;
+    }
+}
+
 static dio_status unknown_option(struct dio_ctx *ctx, const char *tag)
 {
     const char **tags = NULL;
     size_t count = 0;
     DIO_PASS(dio_arch_tags(ctx, &tags, &count));
     const char *near = dio_nearest(tag, tags, count);
-    dio_status status = dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "architecture %s is not known; %s%s%s", tag,
-                                 near ? "did you mean " : "diopter help lists the architectures", near ? near : "",
-                                 near ? "?" : "");
+    char known[400];
+    list_variants(known, sizeof known);
+    dio_status status = near ? dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "architecture %s is not known; did you mean %s?", tag, near)
+                             : dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "architecture %s is not known; known are %s", tag, known);
     dio_free(ctx, tags);
     return status;
 }

@@ -129,6 +129,8 @@ static void order_of_evidence(void **state)
     question.tensors = fake.tensors;
     question.count = fake.count;
     assert_refused(&test, DIO_ERR_USAGE, "did you mean resnet50?", dio_arch_resolve(&test.ctx, &question, &answer));
+    question.option = "inception_v3";
+    assert_refused(&test, DIO_ERR_USAGE, "resnet18 to resnext101_64x4d, ", dio_arch_resolve(&test.ctx, &question, &answer));
     test_end(&test);
 }
 
