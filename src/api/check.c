@@ -1,4 +1,5 @@
 /* What train would refuse or warn of, without training. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -77,8 +78,22 @@ static dio_status open_data(struct dio_ctx *ctx, const struct dio_train_options 
     return dio_dataset_open(ctx, o->data, &layout, dataset);
 }
 
+/* Warnings of all that is read are counted on their way to the caller's sink. */
+struct counted {
+    dio_message_fn *next;
+    void *arg;
+    atomic_uint_fast64_t warnings;
+};
+
+static void count_message(void *arg, const struct dio_message *message)
+{
+    struct counted *counted = arg;
+    if (message->level == DIO_LEVEL_WARNING) atomic_fetch_add_explicit(&counted->warnings, 1, memory_order_relaxed);
+    if (counted->next) counted->next(counted->arg, message);
+}
+
 static dio_status check_pictures(struct dio_ctx *ctx, const struct dio_train_options *o, struct dio_str *out,
-                                 uint64_t *warnings, uint64_t *bad_pictures)
+                                 uint64_t *bad_pictures)
 {
     dio_status status = DIO_OK;
     struct dio_dataset *dataset = NULL;
@@ -95,7 +110,6 @@ static dio_status check_pictures(struct dio_ctx *ctx, const struct dio_train_opt
     add_splits(out, dataset);
     DIO_TRY(add_classes(ctx, out, dataset));
     add_pictures(out, &audit);
-    *warnings += audit.warnings;
     *bad_pictures = bad.bad;
 fail:
     if (audited) dio_audit_free(ctx, &audit);
@@ -136,12 +150,20 @@ diopter_status diopter_check(diopter_context *context, const char *data, const c
     }
     if (status == DIO_OK) status = read_settings(ctx, data, recipe, &own);
     if (status == DIO_OK && recipe) dio_str_add(&text, "recipe: good\n");
-    if (status == DIO_OK && (own.data || own.train)) status = check_pictures(ctx, &own, &text, &warnings, &bad);
+    if (status == DIO_OK && (own.data || own.train)) {
+        struct counted counted = {ctx->on_message, ctx->message_arg, 0};
+        ctx->on_message = count_message;
+        ctx->message_arg = &counted;
+        status = check_pictures(ctx, &own, &text, &bad);
+        ctx->on_message = counted.next;
+        ctx->message_arg = counted.arg;
+        warnings = atomic_load(&counted.warnings);
+    }
     if (copied) dio_train_options_free(&own);
     diopter_options_destroy(made);
     if (status == DIO_OK) {
         if (bad > 0) dio_str_addf(&text, "verdict: train would skip %llu pictures\n", (unsigned long long)bad);
-        else if (warnings > 0) dio_str_addf(&text, "verdict: good, with %llu warnings\n", (unsigned long long)warnings);
+        else if (warnings > 0) dio_str_addf(&text, "verdict: good, with %llu warning%s\n", (unsigned long long)warnings, warnings == 1 ? "" : "s");
         else dio_str_add(&text, "verdict: good\n");
         *report = api_take_text(&text);
         return *report ? (bad > 0 || (strict && warnings > 0) ? DIOPTER_PARTIAL : DIOPTER_OK) : DIOPTER_ERROR_SYSTEM;
