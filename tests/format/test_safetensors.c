@@ -256,6 +256,30 @@ static void shards_are_one_list(void **state)
     test_end(&test);
 }
 
+static void safetensors_goes_before_pickles(void **state)
+{
+    (void)state;
+    struct test_ctx test;
+    test_begin(&test);
+    const char header[] = "{\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}";
+    const char config[] = "{\"architecture\":\"resnet18\"}";
+    assert_int_equal(unlink(test_in(&folder, "model.safetensors.index.json")), 0);
+    make("model.safetensors", header, "1234", 4);
+    test_write(test_in(&folder, "pytorch_model.bin"), "x", 1); /* never looked at */
+    test_write(test_in(&folder, "config.json"), config, sizeof config - 1);
+    assert_ok(&test, read_all(&test, folder.path));
+    assert_non_null(strstr(test.said, "note: using model.safetensors"));
+    assert_int_equal(unlink(test_in(&folder, "config.json")), 0);
+    assert_refused(&test, DIO_ERR_INPUT, "no config.json", read_all(&test, folder.path));
+    /* weights of our own say themselves what they are */
+    make("model.safetensors", "{\"__metadata__\":{\"diopter.version\":\"1\"}}", "", 0);
+    assert_ok(&test, read_all(&test, folder.path));
+    assert_int_equal(unlink(test_in(&folder, "model.safetensors")), 0);
+    test_write(test_in(&folder, "config.json"), config, sizeof config - 1);
+    assert_refused(&test, DIO_ERR_INPUT, "not a PyTorch file", read_all(&test, folder.path));
+    test_end(&test);
+}
+
 static void transformers_configs_are_read(void **state)
 {
     (void)state;
@@ -295,7 +319,7 @@ int main(void)
         cmocka_unit_test(types_that_do_not_compute_are_refused_as_weights),
         cmocka_unit_test(messages_name_row_and_place), cmocka_unit_test(written_files_read_back),
         cmocka_unit_test(memory_may_run_out_anywhere), cmocka_unit_test(shards_are_one_list),
-        cmocka_unit_test(transformers_configs_are_read),
+        cmocka_unit_test(safetensors_goes_before_pickles), cmocka_unit_test(transformers_configs_are_read),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
