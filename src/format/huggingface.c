@@ -138,7 +138,11 @@ static dio_status read(struct dio_ctx *ctx, const char *folder, struct dio_blob 
     dio_free(ctx, path);
     DIO_PASS(status);
     DIO_PASS(check_config(ctx, folder, out));
-    if (others) dio_say(ctx, DIO_LEVEL_NOTE, "J11", &(struct dio_place){.file = folder}, "using %s", candidates[which]);
+    if (others) {
+        out->note_code = "J11";
+        out->note = dio_arena_sprintf(&out->arena, "using %s", candidates[which]);
+        return out->note ? DIO_OK : DIO_ERR_ENV;
+    }
     return ctx->error.status;
 }
 

@@ -359,6 +359,9 @@ static dio_status load_file(struct loading *loading, const char *path)
     struct dio_loaded *out = loading->out;
     DIO_PASS(dio_weights_read(ctx, path, &loading->options->read, &out->weights));
     out->has_weights = true;
+    if (out->weights.note) {
+        DIO_PASS(dio_loaded_message(ctx, out, DIO_LEVEL_NOTE, out->weights.note_code, "%s", out->weights.note));
+    }
     const char *name = out->weights.source_count == 1 ? out->weights.sources[0] : path;
     out->weights_path = dio_strdup(ctx, name);
     if (!out->weights_path) return DIO_ERR_ENV;

@@ -285,13 +285,13 @@ static bool descend(struct choice *c, uint32_t object, int depth, uint32_t *foun
 }
 
 /* Other dicts with tensors beside the chosen one are named once. */
-static void say_choice(struct dio_torch *t, uint32_t chosen, const char *path)
+static dio_status note_choice(struct dio_torch *t, uint32_t chosen, const char *path)
 {
     const struct dio_pickle *p = &t->pickle;
     const struct dio_py *root = dio_py_at(p, t->root);
     char list[400] = "", name[208];
     int others = 0;
-    if (root->kind != DIO_PY_DICT || chosen == t->root) return;
+    if (root->kind != DIO_PY_DICT || chosen == t->root) return DIO_OK;
     for (uint32_t i = 0; i < root->count; i++) {
         const struct dio_py *key = dio_py_at(p, root->u.items[2 * (size_t)i]);
         const struct dio_py *value = dio_py_at(p, root->u.items[2 * (size_t)i + 1]);
@@ -301,10 +301,11 @@ static void say_choice(struct dio_torch *t, uint32_t chosen, const char *path)
         size_t used = strlen(list);
         if (others++ < 4) snprintf(list + used, sizeof list - used, "%s\"%s\"", used ? ", " : "", name);
     }
-    if (!others) return;
+    if (!others) return DIO_OK;
     dio_escape(name, sizeof name, path, strlen(path), 60);
-    dio_say(t->ctx, DIO_LEVEL_NOTE, "P23", &(struct dio_place){.file = t->path}, "using \"%s\"; also there: %s%s", name, list,
-            others > 4 ? ", ..." : "");
+    t->out->note_code = "P23";
+    t->out->note = dio_arena_sprintf(&t->out->arena, "using \"%s\"; also there: %s%s", name, list, others > 4 ? ", ..." : "");
+    return t->out->note ? DIO_OK : DIO_ERR_ENV;
 }
 
 static dio_status choose_key(struct dio_torch *t, uint32_t *chosen)
@@ -347,6 +348,6 @@ dio_status dio_torch_add_tensors(struct dio_torch *t, uint32_t chosen, const cha
 {
     DIO_PASS(add_all(t, chosen));
     if (!t->out->count) return dio_fail(t->ctx, DIO_ERR_INPUT, "P25", &(struct dio_place){.file = t->path}, "no tensors");
-    if (chosen_path && !t->options->key) say_choice(t, chosen, chosen_path);
+    if (chosen_path && !t->options->key) DIO_PASS(note_choice(t, chosen, chosen_path));
     return dio_weights_index(t->ctx, t->out, NULL);
 }

@@ -38,6 +38,7 @@ struct dio_weights {
     const char *path;        /* as the user wrote it */
     const char *format;      /* "safetensors", "torch", ...: a string of the format's record */
     const char *detail;      /* "zip, byte order little", "legacy", "2 shards": for info; may be NULL */
+    const char *note, *note_code; /* a remark for when work starts ("using ..."), and its row; NULL: none */
     struct dio_weight *items; /* in the file's order */
     size_t count, capacity;
     struct dio_metadata *metadata;

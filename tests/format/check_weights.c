@@ -51,6 +51,9 @@ static dio_status print_listing(struct dio_ctx *ctx, const struct dio_weights *w
 {
     struct dio_weights_summary summary;
     struct dio_str text;
+    if (weights->note) {
+        dio_say(ctx, DIO_LEVEL_NOTE, weights->note_code, &(struct dio_place){.file = weights->path}, "%s", weights->note);
+    }
     DIO_PASS(dio_weights_scan(ctx, weights, true, &summary));
     dio_str_init(&text, ctx);
     dio_status status = dio_weights_describe(weights, &summary, &text);

@@ -15,6 +15,9 @@ static inline dio_status read_all(struct test_ctx *test, const char *path)
     struct dio_str text;
     dio_status status = dio_weights_read(&test->ctx, path, NULL, &weights);
     if (status != DIO_OK) return status;
+    if (weights.note) {
+        dio_say(&test->ctx, DIO_LEVEL_NOTE, weights.note_code, &(struct dio_place){.file = path}, "%s", weights.note);
+    }
     dio_str_init(&text, &test->ctx);
     status = dio_weights_scan(&test->ctx, &weights, true, &summary);
     if (status == DIO_OK) status = dio_weights_describe(&weights, &summary, &text);
