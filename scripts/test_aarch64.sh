@@ -37,13 +37,12 @@ for folder in base tensor kernels kernels/portable kernels/ref ops; do
     if [ "$(basename "$file")" != hash.c ]; then compile "$file" "$(echo $folder | tr / _)" -O3; fi
   done
 done
-for program in kernels ops; do
-  for file in "$source/tests/$program"/*.c; do
-    case $(basename "$file") in
-    test_* | bench_*) ;;
-    *) compile "$file" "check_$program" -O1 ;; # gcc 12 breaks down over their loops at -O3
-    esac
-  done
+# The two programs without a test library; gcc 12 breaks down over their loops at -O3.
+for file in "$source"/tests/kernels/check_*.c "$source"/tests/kernels/bench.c "$source"/tests/kernels/fenced.c; do
+  compile "$file" check_kernels -O1
+done
+for name in check_ops harness golden_file; do
+  compile "$source/tests/ops/$name.c" check_ops -O1
 done
 wait
 
