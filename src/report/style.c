@@ -20,7 +20,7 @@ const char dio_report_style[] =
     ".wide{overflow-x:auto}\n"
     "table{border-collapse:collapse;font-size:.94rem;min-width:50%}\n"
     "th,td{padding:.34rem 1rem .34rem 0;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}\n"
-    "thead th{color:var(--soft);font-weight:600;border-bottom-width:2px}th[scope=row]{font-weight:550;overflow-wrap:anywhere;min-width:6.2rem}.pair th,.pair td{padding-right:.7rem}\n"
+    "thead th{color:var(--soft);font-weight:600;border-bottom-width:2px}th[scope=row]{font-weight:550;overflow-wrap:break-word}.pair th,.pair td{padding-right:.7rem}\n"
     ".n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\n"
     ".facts td{overflow-wrap:anywhere}.facts th{color:var(--soft);font-weight:500;white-space:nowrap;width:13rem}\n"
     ".bar{display:inline-block;width:4rem;height:.7rem;background:var(--line);border-radius:.35rem;overflow:hidden;vertical-align:middle}"
@@ -42,4 +42,6 @@ const char dio_report_style[] =
     "@media(prefers-color-scheme:dark){:root{--ink:#e4e7ec;--soft:#9aa4b2;--line:#333a45;--ground:#171717;--panel:#202224;--accent:#5aa9f0;"
     "--bad:#ff8a80;--good:#57c98a}.plots svg,.pair svg{filter:invert(.91) hue-rotate(180deg)}}\n"
     "@media print{body{max-width:none;padding:0;font-size:11pt}details>*{display:block}h2{break-after:avoid}a{color:inherit}"
-    ".grid{grid-template-columns:repeat(6,1fr)}}\n";
+    ".grid{grid-template-columns:repeat(6,1fr)}.grid.eight{grid-template-columns:repeat(8,1fr)}.cards{grid-template-columns:repeat(4,1fr)}"
+    ".plots{grid-template-columns:repeat(3,1fr)}.pair{grid-template-columns:1fr 1fr}figcaption{font-size:.7rem}.card .value{font-size:1.4rem}"
+    ".wide{overflow:visible}.bar{display:none}.pair table{font-size:.68rem}.pair th,.pair td{padding-right:.4rem}}\n";
