@@ -4,7 +4,7 @@
 
 #include "report/report.h"
 
-extern const char dio_report_style[];
+extern const char dio_report_style[], dio_report_style_media[];
 
 /* report/figures.c: numbers and curves */
 void dio_page_key_figures(struct dio_str *out, const struct dio_report *report);

@@ -24,6 +24,7 @@ static void head(struct dio_str *out, const struct dio_report *report)
     dio_html_text(out, title);
     dio_str_add(out, "</title>\n<style>\n");
     dio_str_add(out, dio_report_style);
+    dio_str_add(out, dio_report_style_media);
     dio_str_add(out, "</style>\n</head>\n<body>\n<header>\n");
     dio_html_heading(out, 1, title);
     if (report->subtitle) {

@@ -1,6 +1,5 @@
 #include "report/page.h"
 
-/* Screen, dark screen, paper.  Plots come with a white ground; in the dark they are turned round, hue kept. */
 const char dio_report_style[] =
     ":root{--ink:#1d2129;--soft:#5b6472;--line:#e2e5ea;--ground:#fff;--panel:#f6f7f9;--accent:#0b63b5;--bad:#b3261e;--good:#1b7f4b}\n"
     "*{box-sizing:border-box}\n"
@@ -38,7 +37,10 @@ const char dio_report_style[] =
     "pre{background:var(--panel);border:1px solid var(--line);border-radius:.5rem;padding:.9rem;overflow:auto;font-size:.84rem;line-height:1.45}\n"
     "details{margin:.9rem 0}summary{cursor:pointer;font-weight:600}\n"
     ".receipt{border-left:.3rem solid var(--good);padding:.5rem .9rem;background:var(--panel);border-radius:.3rem}.receipt.broken{border-color:var(--bad)}\n"
-    "footer{margin-top:3rem;padding-top:.8rem;border-top:1px solid var(--line);color:var(--soft);font-size:.86rem}\n"
+    "footer{margin-top:3rem;padding-top:.8rem;border-top:1px solid var(--line);color:var(--soft);font-size:.86rem}\n";
+
+/* Dark screens and paper.  Plots come with a white ground; in the dark they are turned round, hue kept. */
+const char dio_report_style_media[] =
     "@media(prefers-color-scheme:dark){:root{--ink:#e4e7ec;--soft:#9aa4b2;--line:#333a45;--ground:#171717;--panel:#202224;--accent:#5aa9f0;"
     "--bad:#ff8a80;--good:#57c98a}.plots svg,.pair svg{filter:invert(.91) hue-rotate(180deg)}}\n"
     "@media print{body{max-width:none;padding:0;font-size:11pt}details>*{display:block}h2{break-after:avoid}a{color:inherit}"
