@@ -17,7 +17,7 @@ dio_status dio_plan_new(struct dio_ctx *ctx, const struct dio_graph *graph, int6
     plan->ctx = ctx;
     plan->team = ctx->team;
     plan->threads = dio_team_size(ctx->team);
-    plan->batch = batch;
+    plan->batch = plan->chunk = batch;
     dio_arena_init(&plan->arena, ctx);
     plan->n_values = graph->n_values;
     plan->n_graph_params = graph->n_params;
@@ -86,19 +86,19 @@ dio_status dio_plan_add_step(struct dio_plan *plan, const struct dio_graph *grap
     step->kernels = plan->ctx->kernels;
     step->mode = flags->mode;
     step->train_stats = (flags->train_stats && statistics_move(graph, node)) || (flags->drop && node->op->only_in_training);
-    step->n = plan->batch;
+    step->n = plan->chunk;
     step->n_inputs = node->n_inputs;
     step->n_outputs = node->n_outputs;
     step->n_params = node->n_params;
     for (int i = 0; i < node->n_inputs; i++) {
         slot->inputs[i] = node->inputs[i];
         step->in[i] = graph->values[node->inputs[i]].type;
-        if (step->in[i].shape.rank > 0) step->in[i].shape.dims[0] = plan->batch;
+        if (step->in[i].shape.rank > 0) step->in[i].shape.dims[0] = plan->chunk;
     }
     for (int i = 0; i < node->n_outputs; i++) {
         slot->outputs[i] = node->outputs[i];
         step->out[i] = graph->values[node->outputs[i]].type;
-        if (step->out[i].shape.rank > 0) step->out[i].shape.dims[0] = plan->batch;
+        if (step->out[i].shape.rank > 0) step->out[i].shape.dims[0] = plan->chunk;
     }
     for (int i = 0; i < node->n_params; i++) {
         const struct dio_param *param = &graph->params[node->params[i]];

@@ -57,7 +57,6 @@ static void choose_depth(struct dio_plan *plan)
         if (weights > l2 / 2 && weights > activations) break;
     }
     if (plan->n_deep < 2) plan->n_deep = 0;
-    plan->chunk = plan->batch < CHUNK ? plan->batch : CHUNK;
 }
 
 static void see(struct dio_plan_value *value, int moment)
@@ -158,6 +157,7 @@ static void forget_packed(struct dio_plan *plan)
 static dio_status build(struct dio_plan *plan, const struct dio_graph *graph, const struct dio_plan_options *options)
 {
     plan->inference = true;
+    if (plan->chunk > CHUNK) plan->chunk = CHUNK;
     plan->n_inputs = graph->n_inputs;
     plan->n_outputs = graph->n_outputs;
     memcpy(plan->inputs, graph->inputs, sizeof plan->inputs);

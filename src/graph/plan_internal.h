@@ -57,7 +57,8 @@ struct dio_plan {
     int n_values;
     int n_inputs, n_outputs;
     int inputs[DIO_GRAPH_MAX_ENDS], outputs[DIO_GRAPH_MAX_ENDS];
-    int64_t batch;
+    int64_t batch;                   /* images of a run, at most */
+    int64_t chunk;                   /* images that are under way at a time; in training the batch */
     struct dio_plan_memory memory;
 
     /* Blocks, one owner: the plan. */
@@ -72,7 +73,6 @@ struct dio_plan {
     /* Inference: steps 0..n_deep run depth first. */
     bool inference;
     int n_deep;
-    int64_t chunk;                   /* images that are under way at a time */
     int64_t group;                   /* images of a piece of the deep part, at most */
     int64_t slot_images;             /* all slots together */
     unsigned char *slots;

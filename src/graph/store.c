@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "graph/graph.h"
 
-enum { MAX_NAME = 512, MAX_LINE = 8192, MAX_STORED_NODES = 100 * 1000 };
+enum { MAX_NAME = 512, MAX_LINE = 8192, MAX_STORED_NODES = 20 * 1000 };
 
 static bool is_plain(unsigned char c) { return c > ' ' && c != '%' && c != ',' && c != 0x7f; }
 

@@ -94,7 +94,8 @@ static float softplus_slope(float x) { return x > 20 ? 1 : sigmoid(x); }
 static float elu_slope(float x) { return x > 0 ? 1 : expf(x); }
 
 typedef float scalar_fn(float x);
-static scalar_fn *const values[] = {NULL, NULL, silu, gelu, gelu_tanh, quick_gelu, hardswish, hardsigmoid, sigmoid, tanhf, mish, softplus, elu};
+static scalar_fn *const values[] = {NULL, NULL, silu, gelu, gelu_tanh, quick_gelu, hardswish, hardsigmoid,
+                                    sigmoid, tanhf, mish, softplus, elu};
 static scalar_fn *const slopes[] = {NULL, NULL, silu_slope, gelu_slope, gelu_tanh_slope, quick_gelu_slope, hardswish_slope,
                                     hardsigmoid_slope, sigmoid_slope, tanh_slope, mish_slope, softplus_slope, elu_slope};
 
@@ -150,7 +151,8 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
 static const char *const cases[] = {
     "in=2x7x9x16 kind=relu", "in=3x5 kind=relu6", "in=1x1x1x1 kind=relu", "in=2x50x40x5 kind=relu # several pieces",
     "in=2x3x4x5 kind=silu", "in=2x60 kind=gelu", "in=2x60 kind=gelu_tanh", "in=2x60 kind=quick_gelu", "in=2x60 kind=hardswish",
-    "in=2x60 kind=hardsigmoid", "in=2x60 kind=sigmoid", "in=2x60 kind=tanh", "in=2x60 kind=mish", "in=2x60 kind=softplus", "in=2x60 kind=elu",
+    "in=2x60 kind=hardsigmoid", "in=2x60 kind=sigmoid", "in=2x60 kind=tanh", "in=2x60 kind=mish",
+    "in=2x60 kind=softplus", "in=2x60 kind=elu",
     NULL,
 };
 

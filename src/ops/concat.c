@@ -74,7 +74,9 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
 }
 
 static const char *const cases[] = {
-    "in=2x7x9x16,2x7x9x8", "in=1x3,1x1,1x2", "in=2x30x30x7,2x30x30x64,2x30x30x1", "in=2x2x2x1,2x2x2x1,2x2x2x1,2x2x2x1,2x2x2x1,2x2x2x1,2x2x2x1,2x2x2x1", NULL,
+    "in=2x7x9x16,2x7x9x8", "in=1x3,1x1,1x2", "in=2x30x30x7,2x30x30x64,2x30x30x1",
+    "in=2x2x2x1,2x2x2x1,2x2x2x1,2x2x2x1,2x2x2x1,2x2x2x1,2x2x2x1,2x2x2x1",
+    NULL,
 };
 
 const struct dio_op dio_op_concat = {

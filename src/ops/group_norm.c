@@ -23,7 +23,8 @@ static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, stru
     DIO_PASS(dio_infer_input(ctx, place, shapes, 0, 2, DIO_MAX_RANK));
     int64_t channels = dio_channels(&shapes->inputs[0]);
     if (channels % attrs->groups != 0) {
-        return DIO_OP_REFUSE(ctx, place, "%lld channels cannot be cut into %lld groups", (long long)channels, (long long)attrs->groups);
+        return DIO_OP_REFUSE(ctx, place, "%lld channels cannot be cut into %lld groups", (long long)channels,
+                             (long long)attrs->groups);
     }
     dio_infer_like_input(shapes);
     dio_infer_param(shapes, "weight", DIO_PARAM_TRAINED, DIO_INIT_ONE, dio_shape_1(channels));
@@ -159,7 +160,9 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
     return DIO_OK;
 }
 
-static const char *const cases[] = {"in=2x3x5x6 groups=3", "in=3x7x7x32 groups=1", "in=2x4x4x5 groups=5 eps=0.001", "in=2x9x16 groups=4", NULL};
+static const char *const cases[] = {
+    "in=2x3x5x6 groups=3", "in=3x7x7x32 groups=1", "in=2x4x4x5 groups=5 eps=0.001", "in=2x9x16 groups=4", NULL,
+};
 
 const struct dio_op dio_op_group_norm = {
     .name = "group_norm",

@@ -67,8 +67,8 @@ static void backward_value(const struct dio_step *step, int64_t piece, void *scr
     int64_t channels = dio_channels(&step->in[0]), image_rows = dio_image_rows(&step->in[0]);
     struct dio_range rows = dio_block(step->n * image_rows, dio_block_rows(channels), piece);
     for (int64_t row = rows.begin; row < rows.end; row++) {
-        multiply(step->dy[0] + row * channels, (const float *)step->x[1] + row / image_rows * channels, step->dx[0] + row * channels,
-                 channels, step->add_dx[0]);
+        multiply(step->dy[0] + row * channels, (const float *)step->x[1] + row / image_rows * channels,
+                 step->dx[0] + row * channels, channels, step->add_dx[0]);
     }
 }
 
@@ -104,7 +104,9 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
     return DIO_OK;
 }
 
-static const char *const cases[] = {"in=2x7x9x16,2x1x1x16", "in=2x3x4x5,2x3x4x5", "in=3x6,3x6", "in=2x20x20x70,2x1x1x70", "in=1x1x1x1,1x1x1x1", NULL};
+static const char *const cases[] = {
+    "in=2x7x9x16,2x1x1x16", "in=2x3x4x5,2x3x4x5", "in=3x6,3x6", "in=2x20x20x70,2x1x1x70", "in=1x1x1x1,1x1x1x1", NULL,
+};
 
 const struct dio_op dio_op_mul = {
     .name = "mul",

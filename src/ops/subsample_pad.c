@@ -20,7 +20,8 @@ static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, stru
     dio_infer_like_input(shapes);
     int64_t *dims = shapes->outputs[0].shape.dims;
     if (attrs->channels < dims[3]) {
-        return DIO_OP_REFUSE(ctx, place, "%lld channels are fewer than the input's %lld", (long long)attrs->channels, (long long)dims[3]);
+        return DIO_OP_REFUSE(ctx, place, "%lld channels are fewer than the input's %lld", (long long)attrs->channels,
+                             (long long)dims[3]);
     }
     dims[1] = dio_ceil_div(dims[1], attrs->stride);
     dims[2] = dio_ceil_div(dims[2], attrs->stride);
@@ -74,7 +75,8 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
 }
 
 static const char *const cases[] = {
-    "in=2x8x8x16 channels=32", "in=1x7x5x3 channels=6", "in=2x4x4x3 channels=3 stride=1", "in=1x7x4x2 channels=5 stride=3", "in=1x1x1x1 channels=1", NULL,
+    "in=2x8x8x16 channels=32", "in=1x7x5x3 channels=6", "in=2x4x4x3 channels=3 stride=1", "in=1x7x4x2 channels=5 stride=3",
+    "in=1x1x1x1 channels=1", NULL,
 };
 
 const struct dio_op dio_op_subsample_pad = {
