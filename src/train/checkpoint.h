@@ -62,7 +62,7 @@ struct dio_checkpoint {
     size_t n_records;
     const uint32_t *bad;     /* dataset items that could not be read, sorted */
     size_t n_bad;
-    const char *program;     /* version that wrote it */
+    const char *program;     /* version and kernels that wrote it */
     const char *model;       /* family, variant, options, number of classes: "resnet resnet18 classes=4" */
     const char *classes;     /* names, for messages */
     const char *recipe;      /* resolved */

@@ -76,6 +76,11 @@ static dio_status begin_phase(struct phase *phase)
     dio_status status = dio_plan_train(loop->compute, loop->graph, inputs, frontier->n_values + 1, loop->loss, &loop->logits, 1,
                                        &options, &phase->plan);
     if (loop->compute != loop->ctx) dio_ctx_adopt_error(loop->ctx, loop->compute);
+    if (status == DIO_OK && loop->position.phase == DIO_PHASE_SEARCH) {
+        uint64_t bytes = dio_plan_memory(phase->plan).total + loop->optimizer.block_floats * sizeof(float);
+        dio_say(loop->ctx, DIO_LEVEL_NOTE, "E3", NULL, "memory: %" PRIu64 " MB for a step of %" PRId64 " pictures", bytes / 1000000 + 1,
+                loop->options->batch_size);
+    }
     return status;
 }
 

@@ -281,6 +281,7 @@ dio_status dio_option_set(struct dio_ctx *ctx, struct dio_train_options *options
     *aside = *options;
     dio_status result = set_value(aside, &setting);
     options->arena = aside->arena;
+    if (origin == DIO_FROM_RECIPE && place) options->line[i] = place->line;
     dio_free(ctx, aside);
     return result;
 }

@@ -183,7 +183,9 @@ static void take_message(void *arg, const struct dio_message *message)
     dio_message_format(message, text, sizeof text);
     pthread_mutex_lock(&run->lock_messages);
     dio_run_log(run, "%s", text);
-    if (message->level == DIO_LEVEL_WARNING && run->n_warnings < DIO_RUN_WARNINGS) {
+    /* The report shows what is said of data and model, not of this machine's caches and limits. */
+    bool lasting = message->level == DIO_LEVEL_WARNING && message->code[0] != 'R' && message->code[0] != 'E';
+    if (lasting && run->n_warnings < DIO_RUN_WARNINGS) {
         struct dio_ctx quiet = dio_ctx_child(run->ctx);
         char *copy = dio_strdup(&quiet, message->text);
         if (copy) run->warnings[run->n_warnings++] = copy;
@@ -247,6 +249,8 @@ void dio_run_release(struct dio_run *run)
     if (run->log.fd >= 0) (void)dio_stream_close(&run->log);
     if (run->metrics.fd >= 0) (void)dio_stream_close(&run->metrics);
     for (size_t i = 0; i < run->n_warnings; i++) dio_free(ctx, run->warnings[i]);
+    /* The process number in it is of no use any more, and equal runs have equal files. */
+    if (run->lock >= 0 && ftruncate(run->lock, 0) == 0) errno = 0;
     if (run->lock >= 0) dio_unlock(run->lock);
     run->lock = -1;
 }

@@ -167,11 +167,11 @@ static dio_status fill_in(struct dio_run *run)
     if (!options->interpolation) options->interpolation = keep(options, dio_interpolation_name(recipe->interpolation));
     if (!options->exif) options->exif = keep(options, recipe->ignore_exif ? "ignore" : "apply");
     if (options->pillow == DIO_UNSET_INT) options->pillow = (int64_t)recipe->pillow;
-    if (options->mean.count == 0) {
-        options->mean.count = options->std.count = recipe->channels;
-        for (int c = 0; c < recipe->channels; c++) options->mean.values[c] = recipe->mean[c];
-        for (int c = 0; c < recipe->channels; c++) options->std.values[c] = recipe->std[c];
+    for (int c = 0; c < recipe->channels; c++) { /* what was given is in the model's recipe already */
+        options->mean.values[c] = recipe->mean[c];
+        options->std.values[c] = recipe->std[c];
     }
+    options->mean.count = options->std.count = recipe->channels;
     return options->fit && options->interpolation && options->exif ? DIO_OK : DIO_ERR_ENV;
 }
 

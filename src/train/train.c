@@ -17,11 +17,19 @@ void dio_train_result_free(struct dio_ctx *ctx, struct dio_train_result *result)
 
 /* ---- checkpoints ---- */
 
+/* The program and its arithmetic: another one gives other bits (row R6). */
+static void describe_program(const struct dio_ctx *ctx, char *out, size_t room)
+{
+    snprintf(out, room, "Diopter %s with %s kernels", DIOPTER_VERSION, ctx->kernels ? dio_isa_name(ctx->kernels->level) : "no");
+}
+
 static dio_status write_checkpoint(struct dio_run *run, const char *name)
 {
     struct dio_loop *loop = &run->loop;
+    char program[128];
+    describe_program(run->ctx, program, sizeof program);
     struct dio_checkpoint checkpoint = {
-        .position = loop->position, .records = loop->records, .n_records = loop->n_records, .program = DIOPTER_VERSION,
+        .position = loop->position, .records = loop->records, .n_records = loop->n_records, .program = program,
         .model = run->model_text, .classes = run->class_text.data, .recipe = run->recipe.data,
         .data = run->data, .frozen = run->frozen, .class_list = run->class_list,
     };
@@ -48,6 +56,17 @@ static dio_status save(void *arg, const struct dio_epoch_record *record)
 
 /* ---- the run ---- */
 
+/* Settings of the recipe that the command line changed (row A10), in the log alone. */
+static void log_overridden(struct dio_run *run)
+{
+    const struct dio_train_options *options = run->options;
+    for (size_t i = 0; i < dio_option_count(); i++) {
+        if (options->origin[i] != DIO_FROM_COMMAND || options->line[i] == 0) continue;
+        dio_run_log(run, "%s: the command line takes the place of line %u of %s", dio_option_at(i)->name, options->line[i],
+                    options->recipe);
+    }
+}
+
 static void say_start(struct dio_run *run)
 {
     struct dio_ctx *ctx = run->ctx;
@@ -70,6 +89,7 @@ static void say_start(struct dio_run *run)
     }
     dio_run_log(run, "run %s: model %s, data %s, %d threads", run->folder, run->options->model,
                 run->options->data ? run->options->data : run->options->train, dio_team_size(ctx->team));
+    log_overridden(run);
 }
 
 static const struct dio_epoch_record *best_record(const struct dio_loop *loop)
@@ -287,6 +307,12 @@ static dio_status take_over(struct dio_run *run, const struct dio_checkpoint_fil
     if (weights_only) {
         dio_snapshot_update(loop->graph, &loop->best);
         return DIO_OK; /* from epoch 1 on, with these weights */
+    }
+    char program[128];
+    describe_program(run->ctx, program, sizeof program);
+    if (strcmp(program, file->head.program) != 0) {
+        dio_say(run->ctx, DIO_LEVEL_NOTE, "R6", &(struct dio_place){.file = run->folder},
+                "begun by %s, goes on with %s: not to the same bits as without the break", file->head.program, program);
     }
     loop->position = file->head.position;
     void *records = NULL;

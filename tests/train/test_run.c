@@ -250,6 +250,43 @@ static void test_refit_and_early_stop(void **state)
     test_folder_remove(&data);
 }
 
+static void test_settings(void **state)
+{
+    (void)state;
+    static const char *const runs[] = {
+        "class_weights=balanced label_smoothing=0.1 select=auroc schedule=step step_size=1 warmup_epochs=1",
+        "select=balanced_accuracy optimizer=sgd nesterov=true decay_1d=true schedule=constant",
+        "freeze=stage:1 bn=stats augment_orientations=true",
+        "train_only=linear.* select=accuracy",
+        "freeze=layer1*",
+    };
+    char name[32], more[600];
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        snprintf(name, sizeof name, "settings-%zu", i);
+        snprintf(more, sizeof more, "epochs=2 batch_size=8 freeze=backbone %s", runs[i]);
+        assert_ran(run_on(2, 0, false, with(name, more)), DIO_OK);
+    }
+    /* Gradients of two batches of 4 are those of one of 8 (no norms learn here): the same course but for rounding. */
+    struct ran eight = run_on(1, 0, false, with("eight", HEAD)), fours = run_on(1, 0, false, with("fours", HEAD " batch_size=4 accumulate=2"));
+    assert_ran(fours, DIO_OK);
+    assert_true(fabs(eight.train_loss - fours.train_loss) < 1e-4);
+    /* No validation at all: the last epoch is kept. */
+    struct test_folder data;
+    test_folder_make(&data);
+    write_split(&data, "train", 2, 5);
+    snprintf(more, sizeof more, HEAD " val_share=0 data=%s/data", data.path);
+    struct ran blind = run_on(1, 0, false, with("blind", more));
+    assert_ran(blind, DIO_OK);
+    assert_int_equal(blind.best_epoch, 6);
+    assert_true(isnan(blind.val_accuracy));
+    /* A size of its own, kept over a break. */
+    assert_ran(run_on(1, 0, false, with("sized", HEAD " image_size=24")), DIO_OK);
+    assert_ran(run_on(1, 2, false, with("sized-cut", HEAD " image_size=24")), DIO_CANCELLED);
+    assert_ran(run_on(1, 0, true, on("sized-cut", "")), DIO_OK);
+    assert_same_runs(&folder, "sized", "sized-cut");
+    test_folder_remove(&data);
+}
+
 static void test_longer(void **state)
 {
     (void)state;
@@ -338,6 +375,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_cached_features_are_the_live_ones),
         cmocka_unit_test(test_receipt),
         cmocka_unit_test(test_refit_and_early_stop),
+        cmocka_unit_test(test_settings),
         cmocka_unit_test(test_longer),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_bad_pictures),
