@@ -353,6 +353,18 @@ static dio_status finish(struct loading *loading)
     return load_provenance(loading);
 }
 
+/* Keys may change their meaning; what a later version wrote is not guessed at. */
+static dio_status check_version(const struct loading *loading)
+{
+    const char *version = meta(loading, DIO_META_VERSION);
+    int64_t number = 0;
+    if (!version) return DIO_OK;
+    if (dio_parse_i64(version, strlen(version), &number) && number >= 1 && number <= DIO_META_CURRENT_VERSION) return DIO_OK;
+    struct dio_place place = {.file = loading->out->weights_path, .part = "metadata " DIO_META_VERSION};
+    return dio_fail(loading->ctx, DIO_ERR_INPUT, "S9", &place, "\"%s\" is not known; this program knows versions 1 to %d", version,
+                    (int)DIO_META_CURRENT_VERSION);
+}
+
 static dio_status load_file(struct loading *loading, const char *path)
 {
     struct dio_ctx *ctx = loading->ctx;
@@ -365,6 +377,7 @@ static dio_status load_file(struct loading *loading, const char *path)
     const char *name = out->weights.source_count == 1 ? out->weights.sources[0] : path;
     out->weights_path = dio_strdup(ctx, name);
     if (!out->weights_path) return DIO_ERR_ENV;
+    DIO_PASS(check_version(loading));
     DIO_PASS(dio_read_config(ctx, path, &loading->config, &loading->has_config));
     if (own_file(loading) && dio_path_is_folder(path)) {
         char *recipe = dio_path_join(ctx, path, "recipe.yaml");
