@@ -52,6 +52,7 @@ struct dio_conv {
     } cut, dx_cut;
     int64_t lines;         /* DIO_CONV_FEW, depthwise: output lines of a piece */
     int64_t dw_channels, dw_taps; /* of a piece of the weight gradient */
+    bool dw_dense;         /* it copies dy's columns side by side first */
     int64_t dw_lines;      /* output lines between two additions to it */
 };
 

@@ -131,8 +131,8 @@ static struct dw_piece dw_locate(const struct dio_conv *conv, int64_t index)
     return p;
 }
 
-/* The pixels of output lines [first, last) that tap (r, s) meets inside the picture. */
-static int64_t dw_runs(const struct dio_conv *conv, int64_t r, int64_t s, struct dio_range lines, struct dio_gemm_run *runs)
+/* The pixels of some output lines that tap (r, s) meets inside the picture; dy starts with these lines. */
+static int64_t dw_runs(const struct dio_conv *conv, int64_t r, int64_t s, struct dio_range lines, int64_t dy_step, struct dio_gemm_run *runs)
 {
     const int64_t at_y = r * conv->dilation[0] - conv->top, at_x = s * conv->dilation[1] - conv->left;
     const struct dio_range inside = dio_conv_inside(conv->ow, conv->stride[1], at_x, conv->w);
@@ -141,7 +141,7 @@ static int64_t dw_runs(const struct dio_conv *conv, int64_t r, int64_t s, struct
         const int64_t iy = y * conv->stride[0] + at_y;
         if (iy < 0 || iy >= conv->h) continue;
         runs[n++] = (struct dio_gemm_run){(int32_t)((iy * conv->w + inside.begin * conv->stride[1] + at_x) * conv->c),
-                                          (int32_t)((y * conv->ow + inside.begin) * conv->k), (int32_t)(inside.end - inside.begin)};
+                                          (int32_t)(((y - lines.begin) * conv->ow + inside.begin) * dy_step), (int32_t)(inside.end - inside.begin)};
     }
     return n;
 }
@@ -164,57 +164,89 @@ static void dw_write(const struct dio_step *step, const struct dw_piece *p, cons
     }
 }
 
+/* scratch of a piece: its sums, the runs of a tap, and where it pays a dense copy of dy's columns: far apart in memory, their
+ * distances are powers of two more often than not, and meet in a few sets of the near cache. */
+struct dw_scratch {
+    float *sums, *dy;
+    struct dio_gemm_run *runs;
+};
+
+static int64_t dw_strip_rows(const struct dio_conv *conv)
+{
+    return conv->path == DIO_CONV_POINTWISE ? DW_ROWS : conv->dw_lines * conv->ow;
+}
+
+static size_t dw_scratch_floats(const struct dio_conv *conv, struct dw_scratch *scratch, float *base)
+{
+    const size_t width = (size_t)conv->forward.panel_width, sums = (size_t)(conv->dw_taps * conv->dw_channels) * width;
+    const size_t dy = conv->dw_dense ? (size_t)dw_strip_rows(conv) * width : 0, runs = (size_t)conv->dw_lines * sizeof(struct dio_gemm_run) / sizeof(float);
+    if (scratch) *scratch = (struct dw_scratch){base, base + sums, (struct dio_gemm_run *)(void *)(base + sums + dy)};
+    return sums + dy + runs;
+}
+
+/* Sets where a call finds `rows` rows of dy that start at `dy`. */
+static void dw_bind_dy(const struct dio_conv *conv, const struct dw_piece *p, const float *dy, int64_t rows, const struct dw_scratch *scratch,
+                       struct dio_gemm_outer *g)
+{
+    g->width = p->width;
+    g->columns = conv->dw_dense ? p->width : p->columns;
+    g->dy = conv->dw_dense ? scratch->dy : dy;
+    g->dy_step = conv->dw_dense ? p->width : conv->k;
+    for (int64_t i = 0; conv->dw_dense && i < rows; i++) {
+        float *copy = scratch->dy + i * p->width;
+        memcpy(copy, dy + i * conv->k, (size_t)p->columns * sizeof *copy);
+        memset(copy + p->columns, 0, (size_t)(p->width - p->columns) * sizeof *copy);
+    }
+}
+
 /* Adds the pixels of one picture's output lines to all taps of a piece. */
-static void dw_add(const struct dio_step *step, const struct dw_piece *p, int64_t image, struct dio_range lines, struct dio_gemm_run *runs,
-                   float *sums)
+static void dw_add(const struct dio_step *step, const struct dw_piece *p, int64_t image, struct dio_range lines, const struct dw_scratch *scratch)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     const int64_t channels = p->channels.end - p->channels.begin;
-    struct dio_gemm_outer g = {.runs = runs, .x_step = conv->stride[1] * conv->c, .dy_step = conv->k, .channels = channels,
-                               .width = p->width, .columns = p->columns, .dw = sums};
+    const float *dy = dio_conv_dy(step) + (image * conv->oh + lines.begin) * conv->ow * conv->k + p->block * conv->block_k;
+    struct dio_gemm_outer g = {.runs = scratch->runs, .x_step = conv->stride[1] * conv->c, .channels = channels, .dw = scratch->sums};
+    dw_bind_dy(conv, p, dy + p->panel * conv->forward.panel_width, (lines.end - lines.begin) * conv->ow, scratch, &g);
     g.x = (const float *)step->x[0] + image * conv->h * conv->w * conv->c + p->block * conv->block_c + p->channels.begin;
-    g.dy = dio_conv_dy(step) + image * conv->oh * conv->ow * conv->k + p->block * conv->block_k + p->panel * conv->forward.panel_width;
     for (int64_t t = p->taps.begin; t < p->taps.end; t++, g.dw += channels * p->width) {
-        g.n_runs = dw_runs(conv, t / conv->s, t % conv->s, lines, runs);
+        g.n_runs = dw_runs(conv, t / conv->s, t % conv->s, lines, g.dy_step, scratch->runs);
         if (g.n_runs > 0) step->kernels->gemm_outer(&g);
     }
 }
 
 /* The same for rows of a batch that are one matrix. */
-static void dw_add_rows(const struct dio_step *step, const struct dw_piece *p, struct dio_range rows, float *sums)
+static void dw_add_rows(const struct dio_step *step, const struct dw_piece *p, struct dio_range rows, const struct dw_scratch *scratch)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    const struct dio_gemm_run run = {0, 0, (int32_t)(rows.end - rows.begin)};
-    const struct dio_gemm_outer g = {.runs = &run, .n_runs = 1, .x_step = conv->c, .dy_step = conv->k,
-                                     .channels = p->channels.end - p->channels.begin, .width = p->width, .columns = p->columns, .dw = sums,
-                                     .x = (const float *)step->x[0] + rows.begin * conv->c + p->channels.begin,
-                                     .dy = dio_conv_dy(step) + rows.begin * conv->k + p->panel * conv->forward.panel_width};
+    const int64_t count = rows.end - rows.begin;
+    const float *dy = dio_conv_dy(step) + rows.begin * conv->k + p->panel * conv->forward.panel_width;
+    const struct dio_gemm_run run = {0, 0, (int32_t)count};
+    struct dio_gemm_outer g = {.runs = &run, .n_runs = 1, .x_step = conv->c, .channels = p->channels.end - p->channels.begin,
+                               .dw = scratch->sums, .x = (const float *)step->x[0] + rows.begin * conv->c + p->channels.begin};
+    dw_bind_dy(conv, p, dy, count, scratch, &g);
     step->kernels->gemm_outer(&g);
 }
 
-/* scratch: the piece's sums, then runs. */
-static size_t dw_sums(const struct dio_conv *conv) { return (size_t)(conv->dw_taps * conv->dw_channels * conv->forward.panel_width); }
-
-static void dw_piece(const struct dio_step *step, int64_t index, void *scratch)
+static void dw_piece(const struct dio_step *step, int64_t index, void *memory)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     const struct dw_piece p = dw_locate(conv, index);
-    float *sums = scratch;
-    struct dio_gemm_run *runs = (struct dio_gemm_run *)(void *)(sums + dw_sums(conv));
-    memset(sums, 0, (size_t)((p.taps.end - p.taps.begin) * (p.channels.end - p.channels.begin) * p.width) * sizeof *sums);
+    struct dw_scratch scratch;
+    dw_scratch_floats(conv, &scratch, memory);
+    memset(scratch.sums, 0, (size_t)((p.taps.end - p.taps.begin) * (p.channels.end - p.channels.begin) * p.width) * sizeof(float));
     if (conv->path == DIO_CONV_POINTWISE) {
         const int64_t rows = dio_conv_rows(step);
         for (int64_t row = 0; row < rows; row += DW_ROWS) {
-            dw_add_rows(step, &p, (struct dio_range){row, dio_min_i64(rows, row + DW_ROWS)}, sums);
+            dw_add_rows(step, &p, (struct dio_range){row, dio_min_i64(rows, row + DW_ROWS)}, &scratch);
         }
     } else {
         for (int64_t image = 0; image < step->n; image++) {
             for (int64_t line = 0; line < conv->oh; line += conv->dw_lines) {
-                dw_add(step, &p, image, (struct dio_range){line, dio_min_i64(conv->oh, line + conv->dw_lines)}, runs, sums);
+                dw_add(step, &p, image, (struct dio_range){line, dio_min_i64(conv->oh, line + conv->dw_lines)}, &scratch);
             }
         }
     }
-    dw_write(step, &p, sums);
+    dw_write(step, &p, scratch.sums);
 }
 
 /* ---- bias ---- */
@@ -246,7 +278,7 @@ size_t dio_conv_backward_scratch(const struct dio_conv *conv)
         const size_t offsets = (size_t)(conv->dx_cut.row_block * (conv->phases[i].taps + 1)) * sizeof(int32_t);
         if (offsets > dx) dx = offsets;
     }
-    const size_t dw = dw_sums(conv) * sizeof(float) + (size_t)conv->dw_lines * sizeof(struct dio_gemm_run);
+    const size_t dw = dw_scratch_floats(conv, NULL, NULL) * sizeof(float);
     return dx > dw ? dx : dw;
 }
 

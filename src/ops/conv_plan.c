@@ -118,6 +118,8 @@ static void plan_dw(struct dio_conv *conv)
     conv->dw_channels = dio_min_i64(96, dio_max_i64(12, CACHED_BYTES / 2 / (taps * conv->forward.panel_width * 4) / 12 * 12));
     while (conv->dw_channels > 12 && panels * dio_ceil_div(conv->block_c, conv->dw_channels) < 2 * PIECES) conv->dw_channels /= 2;
     if (panels * dio_ceil_div(conv->block_c, conv->dw_channels) < PIECES) conv->dw_taps = 1;
+    /* Where a panel is a cache line wide or less, the copy saves more than it costs; measured. */
+    conv->dw_dense = conv->forward.panel_width <= 16 && conv->k > 16 && conv->dw_channels * conv->dw_taps >= 64;
 }
 
 static void plan_cuts(struct dio_conv *conv)
