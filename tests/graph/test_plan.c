@@ -1,6 +1,8 @@
 /* Inference plans: passes seen by what they leave, bits that do not depend on batch, place and threads, memory, no
  * allocation in a run; and the refusals of prepare. */
+#include "base/rng.h"
 #include "base/str.h"
+#include "graph/lifetimes.h"
 #include "graph/passes.h"
 #include "graph/small_net.h"
 
@@ -417,6 +419,99 @@ static void test_accumulation(void **state)
     end(f);
 }
 
+/* Values that several nodes read, and one node twice: their gradients add up.  Held against differences of the loss. */
+static void test_values_read_twice(void **state)
+{
+    (void)state;
+    enum { WIDTH = 6, IMAGES = 3 };
+    struct test_ctx test;
+    struct dio_kernels kernels;
+    struct dio_graph *graph;
+    struct dio_plan *plan;
+    test_begin(&test);
+    dio_kernels_select(&test.ctx.cpu, dio_kernels_best(&test.ctx.cpu), &kernels);
+    test.ctx.kernels = &kernels;
+    assert_ok(&test, dio_graph_new(&test.ctx, &graph));
+    struct dio_shape shape = dio_shape_2(0, WIDTH), labels = dio_shape_1(0);
+    int x = dio_graph_input(graph, "x", DIO_F32, &shape), target = dio_graph_input(graph, "target", DIO_I32, &labels);
+    int a = dio_node1(graph, "batch_norm", "norm", x, "eps=0");
+    int b = dio_node2(graph, "add", "twice", a, a, " ");
+    int c = dio_node2(graph, "mul", "square", a, a, " ");
+    int d = dio_node2(graph, "mul", "product", b, c, " ");
+    int e = dio_node_n(graph, "concat", "side", (const int[]){d, a, d}, 3, " ");
+    int loss = dio_node2(graph, "softmax_cross_entropy", "loss", e, target, "smoothing=0.1");
+    assert_ok(&test, graph->status);
+    float scale[WIDTH], shift[WIDTH], mean[WIDTH] = {0}, variance[WIDTH], in[IMAGES * WIDTH];
+    float *const data[] = {scale, shift, mean, variance};
+    for (int i = 0; i < WIDTH; i++) {
+        scale[i] = 0.5f + 0.1f * (float)i;
+        shift[i] = 0.3f - 0.1f * (float)i;
+        variance[i] = 1;
+    }
+    for (int i = 0; i < IMAGES * WIDTH; i++) in[i] = (float)(i * 7 % 11) / 11 - 0.4f;
+    for (int i = 0; i < 4; i++) graph->params[i].data = data[i];
+    const int32_t classes[IMAGES] = {0, 7, 17};
+    const void *ins[] = {in, classes};
+    const int inputs[] = {x, target};
+    struct dio_train_plan_options options = {.plan = {.batch = IMAGES}};
+    assert_ok(&test, dio_plan_train(&test.ctx, graph, inputs, 2, loss, NULL, 0, &options, &plan));
+    dio_plan_forward(plan, IMAGES, ins, 0, 0);
+    dio_plan_backward(plan, false, 1);
+    for (int p = 0; p < 2; p++) {
+        for (int i = 0; i < WIDTH; i++) {
+            const float h = 1.0f / 64, old = data[p][i];
+            double at[2];
+            for (int side = 0; side < 2; side++) {
+                data[p][i] = old + (side ? h : -h);
+                dio_plan_weights_changed(plan);
+                at[side] = dio_plan_forward(plan, IMAGES, ins, 0, 0);
+            }
+            data[p][i] = old;
+            /* rounding of the loss over 2h, and the third derivative, which is of the gradient's size */
+            double slope = (at[1] - at[0]) / (2 * h), gradient = dio_plan_grad(plan, p)[i];
+            assert_true(fabs(slope - gradient) < 2 * 0x1p-22 / (2 * h) + 2 * h * h);
+        }
+    }
+    dio_plan_free(plan);
+    dio_graph_free(graph);
+    test_end(&test);
+}
+
+/* Lives that meet do not share bytes; the block is no larger than all together, and no smaller than the fullest moment. */
+static void test_lifetimes(void **state)
+{
+    (void)state;
+    enum { COUNT = 60, ROUNDS = 50 };
+    struct test_ctx test;
+    test_begin(&test);
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        struct dio_lifetime items[COUNT];
+        struct dio_rng rng = dio_rng_make(round, DIO_RNG_TEST, 0, 0);
+        size_t total, all = 0, fullest = 0;
+        for (int i = 0; i < COUNT; i++) {
+            int first = (int)dio_rng_below(&rng, 40);
+            items[i] = (struct dio_lifetime){.bytes = dio_rng_below(&rng, 5) * 1000, .first = first, .last = first + (int)dio_rng_below(&rng, 9)};
+            all += dio_buffer_round(items[i].bytes);
+        }
+        assert_ok(&test, dio_lifetimes_place(&test.ctx, items, COUNT, &total));
+        for (int moment = 0; moment < 50; moment++) {
+            size_t live = 0;
+            for (int i = 0; i < COUNT; i++) live += items[i].first <= moment && moment <= items[i].last ? items[i].bytes : 0;
+            if (live > fullest) fullest = live;
+        }
+        assert_true(total <= all && total >= fullest && total <= fullest * 3 / 2 + 4096);
+        for (int i = 0; i < COUNT; i++) {
+            assert_true(items[i].bytes == 0 || items[i].offset + items[i].bytes <= total);
+            for (int j = 0; j < i; j++) {
+                bool meet = items[i].first <= items[j].last && items[j].first <= items[i].last;
+                bool overlap = items[i].offset < items[j].offset + items[j].bytes && items[j].offset < items[i].offset + items[i].bytes;
+                assert_false(meet && overlap);
+            }
+        }
+    }
+    test_end(&test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +519,7 @@ int main(void)
         cmocka_unit_test(test_same_bits), cmocka_unit_test(test_chunks), cmocka_unit_test(test_cut_in_two),
         cmocka_unit_test(test_run_allocates_nothing), cmocka_unit_test(test_memory), cmocka_unit_test(test_frozen_costs_nothing),
         cmocka_unit_test(test_failing_allocations), cmocka_unit_test(test_refusals), cmocka_unit_test(test_accumulation),
+        cmocka_unit_test(test_values_read_twice), cmocka_unit_test(test_lifetimes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
