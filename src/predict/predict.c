@@ -181,6 +181,8 @@ static dio_status run_job(struct job *job)
         DIO_PASS(fill_batch(job, &n));
         if (n == 0) break;
         DIO_PASS(one_batch(job, n));
+        /* Nothing is said to go on while every picture was bad: that would be a refusal, and those are one line. */
+        if (job->result->n == job->result->bad) continue;
         dio_report_progress(ctx, &(struct dio_progress){"predict", "pictures", job->result->n, dio_walk_total(job->walk), NAN, NAN});
     }
     if (job->result->n == 0) {
