@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 
 /* One phase under way. */
 struct phase {
@@ -18,7 +17,6 @@ struct phase {
     size_t count;
     uint64_t batches, epochs;  /* batches of an epoch */
     bool moving_statistics;    /* a batch norm learns: a batch of one picture has no variance */
-    double shown;              /* when progress was last reported */
 };
 
 static uint64_t ceil_div(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
@@ -166,13 +164,9 @@ static dio_status one_step(struct phase *phase)
     return status;
 }
 
-static void show_progress(struct phase *phase)
+static void show_progress(const struct phase *phase)
 {
     const struct dio_train_position *position = &phase->loop->position;
-    double now = dio_clock_seconds();
-    bool last = position->step == phase->batches;
-    if (now - phase->shown < 0.2 && !last) return;
-    phase->shown = now;
     char stage[64];
     snprintf(stage, sizeof stage, "%s %" PRIu64 " of %" PRIu64, position->phase == DIO_PHASE_REFIT ? "refit, epoch" : "epoch",
              position->epoch + 1, phase->epochs);

@@ -29,7 +29,7 @@ static const char *with(const char *name, const char *more)
     static char texts[2][2048];
     static int next;
     char *text = texts[next++ % 2];
-    snprintf(text, sizeof texts[0], "model=arch:resnet20_cifar data=%.200s/data output=%.200s/%s %s", folder.path,
+    snprintf(text, sizeof texts[0], "model=arch:resnet20_cifar image_size=16 data=%.200s/data output=%.200s/%s %s", folder.path,
              folder.path, name, more);
     return text;
 }
