@@ -16,6 +16,8 @@ typedef struct diopter_train_result {
     double validation_accuracy; /* 0 to 1, of the chosen model; NAN: no validation */
     uint64_t skipped;           /* pictures that could not be read */
     bool complete;              /* false: cancelled, and saved */
+    int stopped_epoch;          /* cancelled: in this epoch (from 1), */
+    int64_t stopped_step;       /* after this step of it; 0: before the first */
 } diopter_train_result;
 
 /* Trains `model` (as in diopter_model_open) on `data` (folder, manifest, tar, record folder) into the new folder `run`.

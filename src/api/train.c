@@ -22,7 +22,9 @@ static void hand_over(const struct dio_train_result *done, dio_status status, di
                                 .best_epoch = (int)done->best_epoch,
                                 .validation_accuracy = done->val_accuracy,
                                 .skipped = done->n_bad,
-                                .complete = status == DIO_OK};
+                                .complete = status == DIO_OK,
+                                .stopped_epoch = (int)done->stopped_epoch,
+                                .stopped_step = done->stopped_step};
     (void)snprintf(out.run, sizeof out.run, "%s", done->run ? done->run : "");
     memcpy(result, &out, result->size < sizeof out ? result->size : sizeof out);
 }

@@ -23,6 +23,20 @@ static void print_result(const struct cli *cli, const diopter_train_result *resu
     printf("next     diopter predict %s PICTURES -o predictions.csv\n", cli_escaped(result->run));
 }
 
+/* Row E4: where it stopped, and how to go on. */
+static void print_interrupted(const diopter_train_result *result)
+{
+    cli_console_end();
+    if (!result->run[0]) {
+        (void)fprintf(stderr, "diopter: interrupted before anything was worth keeping\n");
+    } else if (result->stopped_epoch) {
+        (void)fprintf(stderr, "diopter: interrupted at epoch %d step %lld; resume with: diopter train --resume %s\n",
+                      result->stopped_epoch, (long long)result->stopped_step, cli_escaped(result->run));
+    } else {
+        (void)fprintf(stderr, "diopter: interrupted; resume with: diopter train --resume %s\n", cli_escaped(result->run));
+    }
+}
+
 static int check_names(struct cli *cli, const char *recipe, const char *resume, const char *output)
 {
     if (resume) {
@@ -54,6 +68,7 @@ static int run(struct cli *cli)
     else if (recipe) status = diopter_train_recipe(cli->context, recipe, model, data, output, cli->options, &result);
     else status = diopter_train(cli->context, model, data, output, cli->options, &result);
     if (status == DIOPTER_OK || status == DIOPTER_PARTIAL) print_result(cli, &result);
+    if (status == DIOPTER_CANCELLED) print_interrupted(&result);
     return cli_finish(cli, status);
 }
 
