@@ -174,9 +174,9 @@ const struct cli_verb cli_verb_info = {
     .summary = "architecture, parameters and MACs per stage, input, preprocessing, classes",
     .about = "MODEL is a weights file (.safetensors, or .pth in the zip or the legacy container), a run folder, a Hugging Face\n"
              "or timm folder, or arch:TAG. Files of an unknown architecture are listed tensor by tensor.",
-    .examples = "diopter info samples/tiles.safetensors\n"
+    .examples = "diopter info samples/tiles_base.safetensors\n"
                 "diopter info arch:resnet18\n"
-                "diopter info --json samples/tiles.safetensors",
+                "diopter info --json samples/tiles_base.safetensors",
     .uses = DIOPTER_FOR_INFO,
     .options = options,
     .min_names = 1,

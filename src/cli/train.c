@@ -85,7 +85,7 @@ const struct cli_verb cli_verb_train = {
     .about = "DATA is a folder with a folder for each class (or train/ and val/ and test/ with such folders), a CSV manifest\n"
              "(path,label[,split][,group]), an uncompressed tar of either, or CIFAR's binary records. By default the backbone\n"
              "stays frozen and a new head learns. Ctrl-C finishes the step, saves, and says how to go on.",
-    .examples = "diopter train samples/tiles.safetensors tiles -o run1\n"
+    .examples = "diopter train samples/tiles_base.safetensors tiles -o run1\n"
                 "diopter train --recipe configs/tiles.yaml\n"
                 "diopter train --resume run1",
     .uses = DIOPTER_FOR_TRAIN,

@@ -35,7 +35,8 @@ with Workplace() as work:
     subprocess.run([BUILD / "make_tiles", "tiles", "20"], cwd=work, check=True, stdout=subprocess.DEVNULL)
     (work / "xrays").mkdir()
     for kind, name in (("forest", "normal"), ("houses", "pneumonia")):
-        shutil.copytree(work / "tiles" / "train" / kind, work / "xrays" / name)
+        for part in ("train", "test"):
+            shutil.copytree(work / "tiles" / part / kind, work / "xrays" / part / name)
     (work / "models").mkdir()
     fetched = SOURCE / "models" / "efficientnet-lite0.pth"
     # Stands in for the download: the commands are what is tested here, not the weights.
