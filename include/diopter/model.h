@@ -73,7 +73,7 @@ DIOPTER_API diopter_status diopter_model_forward(diopter_model *model, const flo
 DIOPTER_API diopter_status diopter_model_forward_file(diopter_model *model, const void *bytes, size_t size, float *logits);
 
 /* Writes the weights.  `path` ends in .safetensors or .pth, or names a folder (model.safetensors with config.json).
- * options: dtype (f32, f16, bf16), names (origin, timm, torchvision), overwrite. */
+ * options: precision (f32, f16, bf16), names (origin, timm, torchvision), overwrite. */
 DIOPTER_API diopter_status diopter_model_export(diopter_model *model, const char *path, const diopter_options *options);
 
 #ifdef __cplusplus

@@ -42,7 +42,7 @@ static void on_message(void *arg, const struct dio_message *message)
 {
     diopter_context *context = arg;
     if (!context->on_message) return;
-    char human[2400], json[3600];
+    char human[2560], json[DIO_MESSAGE_JSON_SIZE];
     (void)dio_message_format(message, human, sizeof human);
     (void)dio_message_json(message, json, sizeof json);
     const diopter_message shown = {.size = sizeof shown,

@@ -59,6 +59,7 @@ static dio_status judge(struct dio_ctx *ctx, const struct dio_model *model, cons
     struct dio_evaluation rows = {0};
     const struct dio_evaluate_options how = {.batch = api_extra_whole(options, "batch_size", use),
                                              .stop_at_bad = strcmp(options->train.bad, "stop") == 0,
+                                             .allow_damaged = options->train.allow_damaged,
                                              .max_bad = options->train.max_bad};
     struct dio_metrics_options measures = {.classes = names,
                                            .n_classes = (size_t)model->n_classes,
@@ -83,6 +84,9 @@ static dio_status evaluate(struct dio_ctx *ctx, const struct dio_model *model, c
     struct dio_dataset *dataset = NULL;
     struct dio_arena arena;
     const char *const *names = NULL;
+    /* Data without a val: the pictures that train cuts off with the same share and seed. */
+    const char *split = api_extra(options, "split", DIOPTER_FOR_EVALUATE);
+    bool cut = split && strcmp(split, "val") == 0;
     dio_arena_init(&arena, ctx);
     DIO_TRY(class_names(ctx, model, &arena, &names));
     const struct dio_dataset_options layout = {.root = options->train.root,
@@ -91,9 +95,16 @@ static dio_status evaluate(struct dio_ctx *ctx, const struct dio_model *model, c
                                                .allow_empty = true,
                                                .allow_leak = options->train.allow_leak,
                                                .allow_one_class = true,
+                                               .val_share = cut ? options->train.val_share : 0,
+                                               .seed = (uint64_t)options->train.seed,
                                                .model_classes = names,
                                                .n_model_classes = (size_t)model->n_classes};
     DIO_TRY(dio_dataset_open(ctx, data, &layout, &dataset));
+    if (dio_dataset_val_was_cut(dataset)) {
+        dio_say(ctx, DIO_LEVEL_NOTE, NULL, &(struct dio_place){.file = data},
+                "no val: judged on what train cuts off with this --val-share and --seed; a head refitted on all pictures has "
+                "seen these (the run's report has the figures from before)");
+    }
     DIO_TRY(judge(ctx, model, dataset, names, options, out));
 fail:
     dio_dataset_free(dataset);

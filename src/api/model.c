@@ -68,12 +68,14 @@ static dio_status open_model(struct dio_ctx *ctx, const char *path, const diopte
 {
     model->path = dio_strdup(ctx, path);
     if (!model->path) return DIO_ERR_ENV;
-    struct dio_load_options load = api_load_options(options);
+    struct dio_load_options load = dio_train_load_options(&options->train);
     DIO_PASS(dio_model_load(ctx, path, &load, &model->loaded));
     if (model->loaded.is_run) {
         struct dio_str text;
         dio_str_init(&text, ctx);
-        DIO_PASS(dio_train_receipt_text(ctx, path, &text));
+        dio_status status = dio_train_receipt_text(ctx, path, &text);
+        if (status != DIO_OK) dio_str_free(&text);
+        DIO_PASS(status);
         DIO_PASS(finish_text(&text, &model->receipt));
     }
     return describe(ctx, model);

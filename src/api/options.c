@@ -41,6 +41,8 @@ static const struct extra extras[] = {
     {"top", DIO_OPTION_T_INT, "K", "1", NULL, 1, 1000000, "Output", "classes named for each picture", PREDICT},
     {"scores", DIO_OPTION_T_CHOICE, "WHAT", NULL, "probs|logits", 0, 0, "Output", "write the score of every class, too",
      PREDICT},
+    {"format", DIO_OPTION_T_CHOICE, "FORMAT", NULL, "csv|jsonl", 0, 0, "Output",
+     "of what is written (default: by the output's name; on standard output CSV)", PREDICT},
     {"resume", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output", "go on with an interrupted output", PREDICT},
     {"overwrite", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output", "replace an existing output", PREDICT | EXPORT},
     {"bad", DIO_OPTION_T_CHOICE, "WHAT", "skip", "skip|stop", 0, 0, "Pictures",
@@ -53,10 +55,6 @@ static const struct extra extras[] = {
      "how the tensors are called: as in the file that the model came from, or as a library does", EXPORT},
     {"strict", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Pictures", "finish with exit code 1 when there are warnings",
      CHECK},
-    {"key", DIO_OPTION_T_TEXT, "NAME", NULL, NULL, 0, 0, "Files", "which of several state dicts in one .pth file",
-     MODELS | TRAIN},
-    {"allow_opaque", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Files",
-     "skip Python objects of unknown kinds in a .pth file instead of refusing it", MODELS | TRAIN},
     {"max_header", DIO_OPTION_T_INT, "BYTES", NULL, NULL, 8, 1e12, "Limits", "of a safetensors header (default: 33554432)",
      MODELS | TRAIN},
     {"max_tensors", DIO_OPTION_T_INT, "N", NULL, NULL, 1, 1e9, "Limits", "tensors in a file (default: 1000000)",
@@ -80,12 +78,15 @@ _Static_assert(NUMBER_OF(extras) <= API_EXTRA_OPTIONS, "diopter_options.extra is
 static unsigned uses_of(const struct dio_option *option)
 {
     static const char *const loading[] = {"classes", "image_size", "resize", "fit", "crop", "interpolation", "mean", "std",
-                                          "exif", "pillow", "arch", "bn_eps", "padding", "stem_padding"};
+                                          "pillow", "arch", "bn_eps", "padding", "stem_padding", "key", "allow_opaque"};
     static const char *const labelled[] = {"root", "columns", "bad", "max_bad", "allow_empty", "allow_leak"};
     if ((option->flags & DIO_OPTION_POSITIONAL) || strcmp(option->name, "output") == 0 ||
         strcmp(option->name, "threads") == 0) {
         return 0; /* arguments of the calls and of the context */
     }
+    if (strcmp(option->name, "exif") == 0) return MODELS | TRAIN | CHECK;
+    if (strcmp(option->name, "allow_damaged") == 0) return TRAIN | EVALUATE | PREDICT | CHECK;
+    if (strcmp(option->name, "val_share") == 0 || strcmp(option->name, "seed") == 0) return TRAIN | EVALUATE | CHECK;
     for (size_t i = 0; i < NUMBER_OF(loading); i++) {
         if (strcmp(option->name, loading[i]) == 0) return MODELS | TRAIN;
     }
@@ -339,32 +340,4 @@ dio_status api_default_options(diopter_context *context, const diopter_options *
     diopter_status status = diopter_options_create(context, made);
     *options = *made;
     return (dio_status)status;
-}
-
-struct dio_load_options api_load_options(const diopter_options *options)
-{
-    const struct dio_train_options *t = &options->train;
-    struct dio_load_options load = dio_load_options_default();
-    load.read.key = api_extra(options, "key", ALL);
-    load.read.allow_opaque = api_extra_flag(options, "allow_opaque", ALL);
-    load.arch = t->arch;
-    load.bn_eps = isnan(t->bn_eps) ? 0 : t->bn_eps;
-    load.padding = t->padding;
-    load.stem_padding = t->stem_padding == DIO_UNSET_INT ? -1 : t->stem_padding;
-    load.classes_file = t->classes;
-    load.seed = (uint64_t)t->seed;
-    struct dio_recipe_override *r = &load.recipe;
-    r->image_size = t->image_size == DIO_UNSET_INT ? 0 : (int32_t)t->image_size;
-    r->has_resize = t->resize != DIO_UNSET_INT;
-    r->resize = r->has_resize ? (int32_t)t->resize : 0;
-    r->crop = t->crop == DIO_UNSET_INT ? 0 : (int32_t)t->crop;
-    r->fit = t->fit;
-    r->interpolation = t->interpolation;
-    r->mean = t->mean.count ? t->mean.values : NULL;
-    r->mean_count = t->mean.count;
-    r->std = t->std.count ? t->std.values : NULL;
-    r->std_count = t->std.count;
-    r->pillow = t->pillow == DIO_UNSET_INT ? 0 : (int)t->pillow;
-    r->exif = !t->exif ? 0 : strcmp(t->exif, "apply") == 0 ? 1 : 2;
-    return load;
 }

@@ -14,11 +14,13 @@ diopter_status diopter_predict(diopter_model *model, const char *const *paths, s
     if (status == DIO_OK) status = api_need_head(model);
     if (status == DIO_OK) {
         const unsigned use = DIOPTER_FOR_PREDICT;
-        const char *scores = api_extra(options, "scores", use);
+        const char *scores = api_extra(options, "scores", use), *format = api_extra(options, "format", use);
         const struct dio_predict_options how = {
             .paths = paths,
             .n_paths = count,
             .output = output,
+            .format = !format ? DIO_PREDICT_BY_NAME : strcmp(format, "csv") == 0 ? DIO_PREDICT_CSV : DIO_PREDICT_JSONL,
+            .allow_damaged = options->train.allow_damaged,
             .top = api_extra_whole(options, "top", use),
             .scores = !scores ? DIO_SCORES_NONE : strcmp(scores, "probs") == 0 ? DIO_SCORES_PROBS : DIO_SCORES_LOGITS,
             .batch = api_extra_whole(options, "batch_size", use),

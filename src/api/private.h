@@ -7,9 +7,8 @@
 #include <diopter/diopter.h>
 
 #include "base/threads.h"
-#include "format/load.h"
 #include "graph/plan.h"
-#include "train/options.h"
+#include "train/load_options.h"
 
 struct diopter_context {
     struct dio_ctx ctx;
@@ -21,7 +20,7 @@ struct diopter_context {
     void (*on_progress)(void *user, const diopter_progress *progress);
     void *user;
     struct dio_limits limits;           /* before a call's options changed them */
-    char error_text[2400], error_json[3600];
+    char error_text[2560], error_json[DIO_MESSAGE_JSON_SIZE];
 };
 
 enum { API_EXTRA_OPTIONS = 26 };
@@ -53,9 +52,6 @@ const char *api_extra(const diopter_options *options, const char *name, unsigned
 bool api_extra_flag(const diopter_options *options, const char *name, unsigned use);
 int64_t api_extra_whole(const diopter_options *options, const char *name, unsigned use);
 double api_extra_number(const diopter_options *options, const char *name, unsigned use);
-
-/* What the options say about opening a model; they have to outlive it. */
-struct dio_load_options api_load_options(const diopter_options *options);
 
 /* Refuses a model without a head, or of an unknown architecture. */
 dio_status api_need_head(const diopter_model *model);

@@ -46,6 +46,9 @@ dio_status dio_writer_flush(struct dio_writer *writer);
 dio_status dio_writer_commit(struct dio_writer *writer);
 void dio_writer_abort(struct dio_writer *writer);
 
+/* A rename is lasting only once the folder is written, too. */
+dio_status dio_sync_folder_of(struct dio_ctx *ctx, const char *path);
+
 dio_status dio_write_whole(struct dio_ctx *ctx, const char *path, const void *bytes, size_t length);
 
 /* A stream of whole records (JSON lines, logs): each record is one write(2); open_resume cuts an unfinished last line. */

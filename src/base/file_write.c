@@ -155,8 +155,8 @@ void dio_writer_abort(struct dio_writer *writer)
     free_writer(writer);
 }
 
-/* The rename is lasting only once the folder is written, too.  Some file systems cannot do that. */
-static dio_status sync_folder(struct dio_ctx *ctx, const char *path)
+/* Some file systems cannot do that. */
+dio_status dio_sync_folder_of(struct dio_ctx *ctx, const char *path)
 {
     char *folder = dio_path_parent(ctx, path);
     if (!folder) return DIO_ERR_ENV;
@@ -182,7 +182,7 @@ dio_status dio_writer_commit(struct dio_writer *writer)
         if (rename(writer->temporary, writer->path) != 0) return fail_write(writer, "rename", errno);
         dio_free(writer->ctx, writer->temporary);
         writer->temporary = NULL;
-        DIO_PASS(sync_folder(writer->ctx, writer->path));
+        DIO_PASS(dio_sync_folder_of(writer->ctx, writer->path));
     }
     free_writer(writer);
     return DIO_OK;

@@ -191,7 +191,8 @@ size_t dio_message_json(const struct dio_message *message, char *out, size_t out
     put(&tail, ",\"code\":");
     put_json_text(&tail, message->code);
     put(&tail, ",\"exit\":");
-    put_json_number(&tail, message->status != DIO_OK, (uint64_t)message->status);
+    /* Of a cancelled run the signal decides. */
+    put_json_number(&tail, message->status != DIO_OK && message->status != DIO_CANCELLED, (uint64_t)message->status);
     put(&tail, ",\"file\":");
     put_json_text(&tail, message->file);
     put(&tail, ",\"tensor\":");

@@ -21,6 +21,7 @@ struct found {
     bool own, library;
     bool flag, negated;
     const char *name; /* in table spelling */
+    const char *choices; /* of this verb, where another knows others by the same name; else NULL */
     char buffer[64];
 };
 
@@ -62,6 +63,15 @@ static const struct cli_option *find_own(const struct cli_verb *verb, const char
     return option ? option : find_in(cli_common_options, name, letter);
 }
 
+/* The library takes a value that any entry of the name knows. */
+static bool stands_twice(const char *name)
+{
+    diopter_option_info info = {.size = sizeof info};
+    int count = 0;
+    for (size_t i = 0; diopter_option_at(i, &info); i++) count += strcmp(info.name, name) == 0;
+    return count > 1;
+}
+
 static bool find_library(const struct cli_verb *verb, const char *name, struct found *found)
 {
     diopter_option_info info = {.size = sizeof info};
@@ -76,6 +86,7 @@ static bool find_library(const struct cli_verb *verb, const char *name, struct f
             found->flag = flag;
             found->negated = negated;
             found->name = info.name;
+            found->choices = info.choices[0] && stands_twice(info.name) ? info.choices : NULL;
             return true;
         }
     }
@@ -140,10 +151,15 @@ static bool is_choice(const char *choices, const char *value)
     return false;
 }
 
+static int refuse_choice(const struct cli *cli, const char *name, const char *choices, const char *value)
+{
+    return cli_usage_error(cli, "--%s must be one of %s, not \"%s\"", name, choices, cli_escaped(value));
+}
+
 static int check_own(const struct cli *cli, const struct cli_option *option, const char *value)
 {
     if (option->choices && !is_choice(option->choices, value)) {
-        return cli_usage_error(cli, "--%s must be one of %s, not \"%s\"", option->name, option->choices, cli_escaped(value));
+        return refuse_choice(cli, option->name, option->choices, value);
     }
     int64_t number;
     if (option->value && strcmp(option->value, "N") == 0 &&
@@ -200,6 +216,7 @@ static int parse_long(struct cli *cli, int argc, char **argv, int *at)
         if (value[0] == '-' && value[1] == '-') return cli_usage_error(cli, "--%s needs a value", cli_escaped(name));
     }
     int code = own ? check_own(cli, own, value) : 0;
+    if (!code && found.choices && !is_choice(found.choices, value)) code = refuse_choice(cli, name, found.choices, value);
     return code ? code : add(cli, found.name, value, found.library);
 }
 
@@ -229,6 +246,8 @@ int cli_parse(struct cli *cli, int argc, char **argv)
         return 4;
     }
     bool options_end = false;
+    /* A mistake in front of --json is told as JSON, too. */
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) cli->json |= strcmp(argv[i], "--json") == 0;
     for (int i = 0; i < argc; i++) {
         int code = 0;
         const char *text = argv[i];

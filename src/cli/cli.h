@@ -86,6 +86,7 @@ const char *cli_escaped(const char *text);
 
 /* ---- signals.c ---- */
 void cli_signals_watch(diopter_context *context); /* INT, TERM, HUP: first one cancels, second one ends at once */
+void cli_signals_forget(void);                     /* before the context is destroyed */
 void cli_signals_ignore_pipe(void);
 int cli_signal_seen(void);                         /* 0: none */
 /* Ends the process by the signal that was seen. */

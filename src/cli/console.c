@@ -1,16 +1,15 @@
 /* Messages and progress.  This is a program's console, hence the one file with state of its own. */
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/str.h"
 #include "cli/cli.h"
 
@@ -47,10 +46,10 @@ static void close_bar(void)
     console.bar_open = false;
 }
 
-static void emit(const char *line)
+static void emit(const char *before, const char *text)
 {
     close_bar();
-    (void)fprintf(stderr, "%s\n", line);
+    (void)fprintf(stderr, "%s%s\n", before, text);
 }
 
 /* At most ten lines of one kind; the rest is counted. */
@@ -66,12 +65,15 @@ static bool wanted(const char *code)
     return ++console.kinds[i].count <= MOST_OF_ONE_KIND;
 }
 
-static void hold(const char *line)
+static void hold(const char *before, const char *text)
 {
     char **grown = realloc(console.waiting, (console.n_waiting + 1) * sizeof *grown);
-    char *copy = grown ? strdup(line) : NULL;
+    size_t size = strlen(before) + strlen(text) + 1;
+    char *copy = grown ? malloc(size) : NULL;
     if (grown) console.waiting = grown;
-    if (copy) console.waiting[console.n_waiting++] = copy;
+    if (!copy) return;
+    (void)snprintf(copy, size, "%s%s", before, text);
+    console.waiting[console.n_waiting++] = copy;
 }
 
 static void on_message(void *user, const diopter_message *message)
@@ -79,11 +81,8 @@ static void on_message(void *user, const diopter_message *message)
     (void)user;
     if ((console.quiet || console.no_notes) && message->level == DIOPTER_NOTE) return;
     if (message->code[0] && !wanted(message->code)) return;
-    char line[2400];
-    if (console.json) (void)snprintf(line, sizeof line, "%s", message->json);
-    else (void)snprintf(line, sizeof line, "diopter: %s", message->human);
-    if (console.working) emit(line);
-    else hold(line);
+    if (console.working) emit(console.json ? "" : "diopter: ", console.json ? message->json : message->human);
+    else hold(console.json ? "" : "diopter: ", console.json ? message->json : message->human);
 }
 
 static void clock_text(char *out, size_t size, double seconds)
@@ -174,7 +173,7 @@ void cli_console_begin(void)
     if (console.working) return;
     console.working = true;
     for (size_t i = 0; i < console.n_waiting; i++) {
-        emit(console.waiting[i]);
+        emit("", console.waiting[i]);
         free(console.waiting[i]);
     }
     free(console.waiting);
@@ -246,49 +245,15 @@ int cli_flush_output(void)
     return 4;
 }
 
-static int write_failed(const char *path, const char *what)
-{
-    (void)fprintf(stderr, "diopter: %s: %s: %s\n", cli_escaped(path), what, strerror(errno));
-    return 4;
-}
-
-static bool write_all(int fd, const char *text, size_t length)
-{
-    while (length > 0) {
-        ssize_t done = write(fd, text, length);
-        if (done < 0 && errno == EINTR) continue;
-        if (done <= 0) return false;
-        text += done;
-        length -= (size_t)done;
-    }
-    return true;
-}
-
 int cli_write_file(struct cli *cli, const char *path, const char *text)
 {
-    (void)cli;
-    if (strcmp(path, "-") == 0) {
-        (void)fputs(text, stdout);
-        return 0;
-    }
-    struct stat there;
-    bool direct = stat(path, &there) == 0 && !S_ISREG(there.st_mode);
-    char temporary[4096];
-    int length = snprintf(temporary, sizeof temporary, direct ? "%s" : "%s.tmp-%ld", path, (long)getpid());
-    if (length < 0 || (size_t)length >= sizeof temporary) {
-        errno = ENAMETOOLONG;
-        return write_failed(path, "open");
-    }
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_CLOEXEC | (direct ? 0 : O_TRUNC), 0666);
-    if (fd < 0) return write_failed(path, "open");
-    bool good = write_all(fd, text, strlen(text));
-    int error = errno;
-    if (good && !direct) good = fsync(fd) == 0;
-    if (close(fd) != 0) good = false;
-    if (good && !direct) good = rename(temporary, path) == 0;
-    if (good) return 0;
-    if (error) errno = error;
-    int code = write_failed(path, "write");
-    if (!direct) (void)unlink(temporary);
-    return code;
+    struct dio_ctx ctx;
+    struct dio_alloc_stats stats = {0};
+    dio_ctx_init(&ctx, &stats);
+    if (dio_write_whole(&ctx, path, text, strlen(text)) == DIO_OK) return 0;
+    char message[DIO_MESSAGE_JSON_SIZE];
+    if (cli->json) (void)dio_message_json(&ctx.error, message, sizeof message);
+    else (void)dio_message_format(&ctx.error, message, sizeof message);
+    emit(cli->json ? "" : "diopter: ", message);
+    return 4;
 }

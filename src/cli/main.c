@@ -68,7 +68,6 @@ static int run_verb(const struct cli_verb *verb, int argc, char **argv)
         cli_help_verb(verb);
         code = cli_flush_output();
     } else if (code == 0) {
-        cli.json = cli_flag(&cli, "json");
         cli.quiet = cli_flag(&cli, "quiet");
         code = create_context(&cli);
         if (code == 0) {
@@ -78,6 +77,7 @@ static int run_verb(const struct cli_verb *verb, int argc, char **argv)
             if (flushed > code) code = flushed;
         }
     }
+    cli_signals_forget();
     diopter_options_destroy(cli.options);
     diopter_context_destroy(cli.context);
     free(cli.given);

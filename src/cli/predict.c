@@ -8,11 +8,14 @@ static int run(struct cli *cli)
     const char *output = cli_value(cli, "output");
     diopter_model *model = NULL;
     diopter_predict_result result = {.size = sizeof result};
-    diopter_status status = diopter_model_open(cli->context, cli->names[0], cli->options, &model);
+    bool unnamed = !output || strcmp(output, "-") == 0;
+    diopter_status status = DIOPTER_OK;
+    if (cli->json && unnamed && !diopter_options_get(cli->options, "format")) status = diopter_options_set(cli->options, "format", "jsonl");
+    if (status == DIOPTER_OK) status = diopter_model_open(cli->context, cli->names[0], cli->options, &model);
     if (status == DIOPTER_OK) {
         status = diopter_predict(model, cli->names + 1, cli->n_names - 1, output, cli->options, &result);
     }
-    bool told = (status == DIOPTER_OK || status == DIOPTER_PARTIAL) && output && strcmp(output, "-") != 0 && !cli->quiet;
+    bool told = (status == DIOPTER_OK || status == DIOPTER_PARTIAL) && !unnamed && !cli->quiet;
     int code = cli_finish(cli, status);
     if (told && !cli->json) {
         (void)fprintf(stderr, "%s: %llu pictures", cli_escaped(output), (unsigned long long)result.pictures);

@@ -33,6 +33,11 @@ void cli_signals_watch(diopter_context *context)
     }
 }
 
+void cli_signals_forget(void)
+{
+    watched = NULL;
+}
+
 void cli_signals_ignore_pipe(void)
 {
     (void)signal(SIGPIPE, SIG_IGN);

@@ -2,15 +2,34 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "cli/cli.h"
+#include "text/json_write.h"
+
+static void print_json(const diopter_train_result *result)
+{
+    struct dio_ctx ctx;
+    struct dio_alloc_stats stats = {0};
+    struct dio_str out;
+    struct dio_json_writer json;
+    dio_ctx_init(&ctx, &stats);
+    dio_str_init(&out, &ctx);
+    dio_json_begin(&json, &out, 0);
+    dio_json_map(&json, NULL);
+    dio_json_text(&json, "run", result->run);
+    dio_json_i64(&json, "epochs", result->epochs);
+    dio_json_i64(&json, "best_epoch", result->best_epoch);
+    dio_json_double(&json, "validation_accuracy", result->validation_accuracy);
+    dio_json_u64(&json, "skipped", result->skipped);
+    dio_json_end_map(&json);
+    if (dio_str_status(&out) == DIO_OK) printf("%s\n", out.data);
+    dio_str_free(&out);
+}
 
 static void print_result(const struct cli *cli, const diopter_train_result *result)
 {
     if (cli->json) {
-        char accuracy[32] = "null";
-        if (!isnan(result->validation_accuracy)) (void)snprintf(accuracy, sizeof accuracy, "%.6f", result->validation_accuracy);
-        printf("{\"run\":\"%s\",\"epochs\":%d,\"best_epoch\":%d,\"validation_accuracy\":%s,\"skipped\":%llu}\n",
-               cli_escaped(result->run), result->epochs, result->best_epoch, accuracy, (unsigned long long)result->skipped);
+        print_json(result);
         return;
     }
     printf("%s: %d epochs", cli_escaped(result->run), result->epochs);

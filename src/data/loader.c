@@ -153,8 +153,9 @@ dio_status dio_loader_open(struct dio_ctx *ctx, const struct dio_loader_options 
     loader->digests = dio_alloc_array(ctx, n, sizeof *loader->digests, "a batch of pictures");
     loader->why = dio_alloc_array(ctx, n, sizeof *loader->why, "a batch of pictures");
     loader->results = dio_alloc_array(ctx, n, sizeof *loader->results, "a batch of pictures");
-    status = ctx->error.status;
-    if (status == DIO_OK) *out = loader;
+    bool whole = loader->pixels && loader->labels && loader->items && loader->bad && loader->digests && loader->why && loader->results;
+    status = whole ? DIO_OK : DIO_ERR_ENV;
+    if (whole) *out = loader;
 fail:
     if (status != DIO_OK) dio_loader_close(loader);
     return status;

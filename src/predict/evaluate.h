@@ -15,7 +15,7 @@ struct dio_evaluation {
 
 struct dio_evaluate_options {
     int64_t batch;     /* 0: 16 */
-    bool stop_at_bad;
+    bool stop_at_bad, allow_damaged;
     double max_bad;    /* share; 1: any */
 };
 
@@ -25,8 +25,8 @@ dio_status dio_evaluate(struct dio_ctx *ctx, const struct dio_model *model, cons
                         struct dio_evaluation *evaluation);
 void dio_evaluation_free(struct dio_ctx *ctx, struct dio_evaluation *evaluation);
 
-/* Indices of a split; "test" falls back to val where there is none, and to everything where there is no split at all.
- * `split`: "train", "val", "test", "all" or NULL (the default: test where there is one). */
+/* Indices of a split: "train", "val", "test", "all", or NULL (test; else val; else all).  A named split that is not there is
+ * refused. */
 dio_status dio_evaluate_items(struct dio_ctx *ctx, const struct dio_dataset *dataset, const char *split,
                               uint32_t **items, size_t *count);
 

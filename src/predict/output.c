@@ -190,6 +190,7 @@ dio_status dio_output_commit(struct dio_output *output)
         if (fsync(output->stream.fd) != 0) return dio_fail_errno(output->ctx, output->path, "fsync", errno);
         DIO_PASS(dio_stream_close(&output->stream));
         if (rename(output->part, output->path) != 0) return dio_fail_errno(output->ctx, output->path, "rename", errno);
+        DIO_PASS(dio_sync_folder_of(output->ctx, output->path));
     } else if (output->stream.fd >= 0) {
         DIO_PASS(dio_stream_close(&output->stream));
     }

@@ -44,7 +44,7 @@ static struct dio_digest make_key(const struct dio_model *model, const struct di
 {
     struct dio_sha256 hash;
     dio_sha256_init(&hash);
-    dio_str_addf(text, "predict 1 %d %" PRId64 " %d ", json, options->top, (int)options->scores);
+    dio_str_addf(text, "predict 1 %d %" PRId64 " %d %d ", json, options->top, (int)options->scores, options->allow_damaged);
     dio_image_recipe_write(text, &model->recipe);
     if (!text->failed) dio_sha256_add(&hash, text->data, text->length);
     for (size_t i = 0; i < model->classes.count; i++) dio_sha256_add_text(&hash, model->classes.names[i]);
@@ -104,7 +104,7 @@ static dio_status open_job(struct job *job, const struct dio_model *model)
     struct dio_plan_options plan = {.batch = (int64_t)job->batch, .memory_limit = ctx->cpu.memory_limit};
     DIO_PASS(dio_plan_infer(ctx, model->graph, model->graph->inputs, 1, &model->logits, 1, &plan, &job->plan));
     DIO_PASS(dio_prepare_init(ctx, &model->recipe, &job->prepare));
-    struct dio_decode_options decode = {.ignore_exif = model->recipe.ignore_exif};
+    struct dio_decode_options decode = {.ignore_exif = model->recipe.ignore_exif, .allow_damaged = options->allow_damaged};
     DIO_PASS(dio_batcher_open(ctx, &job->prepare, &decode, &job->batcher));
     bool share = options->max_bad > 0 && options->max_bad < 1;
     dio_bad_init(&job->bad, &(struct dio_bad_options){.stop = options->stop_at_bad, .max_share = share ? options->max_bad : 1,
@@ -200,6 +200,10 @@ dio_status dio_predict_run(struct dio_ctx *ctx, const struct dio_model *model, c
     dio_status status = open_job(&job, model);
     if (status == DIO_OK) status = run_job(&job);
     if (status == DIO_OK) status = dio_output_commit(&job.output);
+    if (status == DIO_CANCELLED && job.output.part) {
+        (void)dio_fail(ctx, DIO_CANCELLED, "E4", &(struct dio_place){.file = options->output},
+                       "interrupted after %llu pictures; resume with --resume", (unsigned long long)result->n);
+    }
     if (status != DIO_OK && job.output_open) dio_output_abort(&job.output, status == DIO_CANCELLED);
     dio_walk_close(job.walk);
     if (job.batcher) dio_batcher_close(job.batcher);

@@ -40,7 +40,7 @@ static void mistake(struct dio_ctx *ctx, struct dio_str *out, const struct dio_r
 {
     struct dio_picture picture = {0};
     struct dio_encoded encoded = {0};
-    struct dio_decode_options options = {.quiet = true, .ignore_exif = report->prepare && report->prepare->recipe.ignore_exif};
+    struct dio_decode_options options = {.quiet = true, .allow_damaged = true, .ignore_exif = report->prepare && report->prepare->recipe.ignore_exif};
     const char *truth = class_name(report, wrong->truth), *said = class_name(report, wrong->predicted);
     char alternative[512], confidence[32];
     dio_status status = dio_dataset_decode(report->dataset, ctx, wrong->item, &options, &picture);
@@ -90,7 +90,7 @@ static dio_status prepared(struct dio_ctx *ctx, const struct dio_report *report,
     const struct dio_image_recipe *recipe = &report->prepare->recipe;
     struct dio_picture picture = {0};
     struct dio_prepare_scratch scratch = {0};
-    struct dio_decode_options options = {.quiet = true, .ignore_exif = recipe->ignore_exif};
+    struct dio_decode_options options = {.quiet = true, .allow_damaged = true, .ignore_exif = recipe->ignore_exif};
     struct dio_view view;
     size_t slot = (size_t)recipe->height * (size_t)recipe->width * (size_t)recipe->channels;
     uint8_t *pixels = dio_alloc(ctx, slot, "a prepared picture");

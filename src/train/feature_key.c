@@ -32,6 +32,7 @@ dio_status dio_feature_key(struct dio_ctx *ctx, const struct dio_feature_key *wh
                  ctx->kernels ? dio_isa_name(ctx->kernels->level) : "", ctx->kernels ? (int)ctx->kernels->linear : 0,
                  ctx->kernels ? ctx->kernels->blas.core : "");
     dio_image_recipe_write(&text, what->recipe);
+    if (what->allow_damaged) dio_str_add(&text, "\ncut pictures filled");
     if (what->augment) {
         dio_str_addf(&text, "\nview %u seed %" PRIu64 " ", what->view, what->seed);
         dio_augment_write(&text, what->augment);

@@ -103,7 +103,8 @@ static dio_status name_views(struct dio_features *features)
     for (size_t v = 0; v < features->n_views && features->fixed; v++) {
         struct view *view = &features->views[v];
         struct dio_feature_key what = {options->graph, &features->frontier, &options->prepare->recipe,
-                                       v ? options->augment : NULL, options->seed, v ? (uint32_t)v - 1 : 0};
+                                       v ? options->augment : NULL, options->seed, v ? (uint32_t)v - 1 : 0,
+                                       options->decode.allow_damaged};
         char hex[65];
         view->cache.blob.fd = -1;
         DIO_PASS(dio_feature_key(ctx, &what, &view->key));
@@ -408,6 +409,7 @@ dio_status dio_features_begin(struct dio_features *features, const uint32_t *ord
                               bool random, uint32_t epoch)
 {
     const struct dio_features_options *options = &features->options;
+    if (start > count) start = count; /* all steps are done, and the epoch was stopped before its end was written */
     features->order = order + start;
     features->count = count - start;
     features->at = 0;

@@ -68,6 +68,7 @@ struct dio_feature_key {
     const struct dio_augment *augment; /* NULL: the plain view */
     uint64_t seed;
     uint32_t view;
+    bool allow_damaged;                /* rows of cut pictures are in it */
 };
 dio_status dio_feature_key(struct dio_ctx *ctx, const struct dio_feature_key *what, struct dio_digest *key);
 

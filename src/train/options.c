@@ -276,12 +276,12 @@ dio_status dio_option_set(struct dio_ctx *ctx, struct dio_train_options *options
         return DIO_OK;
     }
     /* What a stronger origin has set stays; the weaker value is checked all the same. */
+    if (origin == DIO_FROM_RECIPE && place) options->line[i] = place->line;
     struct dio_train_options *aside = dio_alloc(ctx, sizeof *aside, "options");
     if (!aside) return DIO_ERR_ENV;
     *aside = *options;
     dio_status result = set_value(aside, &setting);
     options->arena = aside->arena;
-    if (origin == DIO_FROM_RECIPE && place) options->line[i] = place->line;
     dio_free(ctx, aside);
     return result;
 }

@@ -59,7 +59,7 @@ struct dio_train_options {
     struct dio_arena arena;
     const char *recipe;              /* the recipe file, or NULL */
     uint8_t origin[128];             /* by table index: enum dio_option_origin */
-    uint32_t line[128];              /* of the recipe, or 0 */
+    uint32_t line[128];              /* of the recipe, also where the command line overruled it; or 0 */
 };
 
 /* Defaults.  Freed with dio_train_options_free, from here on, whatever happens. */

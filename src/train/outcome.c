@@ -22,7 +22,7 @@ static dio_status add_facts(struct dio_run *run)
     DIO_PASS(dio_model_add_fact(model, "trained_on", dio_path_base(data)));
     dio_digest_hex(&run->data, hex);
     DIO_PASS(dio_model_add_fact(model, "data_sha256", hex));
-    DIO_PASS(dio_model_add_fact(model, "frozen", options->train_only ? "all but train_only" : options->freeze));
+    DIO_PASS(dio_model_add_fact(model, "frozen", options->train_only ? "all but what --train-only names" : options->freeze));
     dio_str_init(&receipt, run->ctx);
     dio_run_receipt_words(run, &receipt);
     dio_status status = dio_str_status(&receipt);

@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "format/load.h"
+#include "train/load_options.h"
 #include "train/loop.h"
 #include "train/train.h"
 

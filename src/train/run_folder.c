@@ -183,8 +183,9 @@ static void take_message(void *arg, const struct dio_message *message)
     dio_message_format(message, text, sizeof text);
     pthread_mutex_lock(&run->lock_messages);
     dio_run_log(run, "%s", text);
-    /* The report shows what is said of data and model, not of this machine's caches and limits. */
-    bool lasting = message->level == DIO_LEVEL_WARNING && message->code[0] != 'R' && message->code[0] != 'E';
+    /* The report shows what is said of data and model, not of this machine's caches and limits (R, E), nor of single pictures
+     * (I), which workers meet in any order and a cache not at all. */
+    bool lasting = message->level == DIO_LEVEL_WARNING && !strchr("REI", message->code[0] ? message->code[0] : '-');
     if (lasting && run->n_warnings < DIO_RUN_WARNINGS) {
         struct dio_ctx quiet = dio_ctx_child(run->ctx);
         char *copy = dio_strdup(&quiet, message->text);

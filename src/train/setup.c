@@ -28,14 +28,40 @@ static dio_status class_names(struct dio_run *run)
     return dio_str_status(&run->class_text);
 }
 
+/* Warnings of the data's layout, said before there is a log, stand in the report as well. */
+static void keep_warning(void *arg, const struct dio_message *message)
+{
+    struct dio_run *run = arg;
+    if (message->level == DIO_LEVEL_WARNING && run->n_warnings < DIO_RUN_WARNINGS) {
+        struct dio_ctx quiet = dio_ctx_child(run->ctx);
+        char *copy = dio_strdup(&quiet, message->text);
+        if (copy) run->warnings[run->n_warnings++] = copy;
+    }
+    if (run->outer_message) run->outer_message(run->outer_arg, message);
+}
+
+static dio_status open_dataset(struct dio_run *run, const struct dio_dataset_options *layout)
+{
+    struct dio_ctx *ctx = run->ctx;
+    const struct dio_train_options *options = run->options;
+    run->outer_message = ctx->on_message;
+    run->outer_arg = ctx->message_arg;
+    ctx->on_message = keep_warning;
+    ctx->message_arg = run;
+    dio_status status = options->train ? dio_dataset_open_parts(ctx, options->train, options->val, NULL, layout, &run->dataset)
+                                       : dio_dataset_open(ctx, options->data, layout, &run->dataset);
+    ctx->on_message = run->outer_message;
+    ctx->message_arg = run->outer_arg;
+    return status;
+}
+
 dio_status dio_run_open_data(struct dio_run *run)
 {
     const struct dio_train_options *options = run->options;
     struct dio_dataset_options layout = {.root = options->root, .columns = options->columns, .labels_wanted = true,
                                          .allow_empty = options->allow_empty, .allow_leak = options->allow_leak,
                                          .val_share = options->val_share, .seed = (uint64_t)options->seed};
-    DIO_PASS(options->train ? dio_dataset_open_parts(run->ctx, options->train, options->val, NULL, &layout, &run->dataset)
-                            : dio_dataset_open(run->ctx, options->data, &layout, &run->dataset));
+    DIO_PASS(open_dataset(run, &layout));
     bool splits = dio_dataset_has(run->dataset, DIO_SPLIT_TRAIN);
     DIO_PASS(dio_dataset_select(run->ctx, run->dataset, splits ? DIO_SPLIT_TRAIN : DIO_SPLIT_NONE, &run->train, &run->n_train));
     DIO_PASS(dio_dataset_select(run->ctx, run->dataset, DIO_SPLIT_VAL, &run->val, &run->n_val));
@@ -56,31 +82,6 @@ dio_status dio_run_open_data(struct dio_run *run)
 }
 
 /* ---- model ---- */
-
-static struct dio_load_options load_options(const struct dio_train_options *options)
-{
-    struct dio_load_options load = dio_load_options_default();
-    load.arch = options->arch;
-    load.bn_eps = isnan(options->bn_eps) ? 0 : options->bn_eps;
-    load.padding = options->padding;
-    load.stem_padding = options->stem_padding == DIO_UNSET_INT ? -1 : options->stem_padding;
-    load.classes_file = options->classes;
-    load.seed = (uint64_t)options->seed;
-    struct dio_recipe_override *recipe = &load.recipe;
-    recipe->image_size = options->image_size == DIO_UNSET_INT ? 0 : (int32_t)options->image_size;
-    recipe->has_resize = options->resize != DIO_UNSET_INT;
-    recipe->resize = recipe->has_resize ? (int32_t)options->resize : 0;
-    recipe->crop = options->crop == DIO_UNSET_INT ? 0 : (int32_t)options->crop;
-    recipe->fit = options->fit;
-    recipe->interpolation = options->interpolation;
-    recipe->mean = options->mean.count ? options->mean.values : NULL;
-    recipe->mean_count = options->mean.count;
-    recipe->std = options->std.count ? options->std.values : NULL;
-    recipe->std_count = options->std.count;
-    recipe->pillow = options->pillow == DIO_UNSET_INT ? 0 : (int)options->pillow;
-    recipe->exif = !options->exif ? 0 : strcmp(options->exif, "apply") == 0 ? 1 : 2;
-    return load;
-}
 
 static bool same_classes(const struct dio_run *run)
 {
@@ -179,7 +180,7 @@ dio_status dio_run_open_model(struct dio_run *run)
 {
     struct dio_ctx *ctx = run->ctx;
     struct dio_train_options *options = run->options;
-    struct dio_load_options load = load_options(options);
+    struct dio_load_options load = dio_train_load_options(options);
     DIO_PASS(dio_model_load(ctx, options->model, &load, &run->loaded));
     DIO_PASS(dio_loaded_need_model(ctx, &run->loaded));
     run->model = run->loaded.model;
@@ -189,6 +190,11 @@ dio_status dio_run_open_model(struct dio_run *run)
     }
     if (run->loaded.scratch && options->origin[dio_option_find("freeze")] == DIO_FROM_DEFAULT) options->freeze = "none";
     DIO_PASS(fit_head(run));
+    if (strcmp(options->select, "auroc") == 0 && run->model->n_classes != 2) {
+        return dio_fail(ctx, options->recipe ? DIO_ERR_INPUT : DIO_ERR_USAGE, options->recipe ? "Y4" : "A4",
+                        &(struct dio_place){.file = options->recipe}, "select auroc is for two classes; the data has %lld",
+                        (long long)run->model->n_classes);
+    }
     DIO_PASS(freeze(run));
     DIO_PASS(take_receipt(run));
     DIO_PASS(fill_in(run));
@@ -260,7 +266,7 @@ static dio_status make_features(struct dio_run *run)
         .dataset = run->dataset,
         .prepare = &run->prepare,
         .augment = &options->augment,
-        .decode = {.ignore_exif = run->model->recipe.ignore_exif},
+        .decode = {.ignore_exif = run->model->recipe.ignore_exif, .allow_damaged = options->allow_damaged},
         .seed = (uint64_t)options->seed,
         .views = options->views,
         .batch = options->batch_size,

@@ -36,6 +36,12 @@ check.exits(4, "info", "no/such/file", says="no/such/file", lines=1)
 # A12: what comes from outside is escaped.
 check.exits(4, "info", "a\x1b[31mb", says="\\x1b", lines=1)
 
+# A name that several verbs know is held against the verb's own choices.
+check.exits(2, "eval", "m", "d", "--precision", "f16", says="--precision must be one of f32", lines=1)
+check.exits(2, "predict", "m", "d", "--format", "xml", says="--format must be one of csv|jsonl", lines=1)
+# A mistake is told as JSON wherever --json stands.
+check.exits(2, "eval", "--nope", "--json", says=['"level":"error"', "unknown flag --nope"], lines=1)
+
 # Help: of each verb, both ways, with examples; version; man pages; completion.
 for verb in VERBS:
     by_flag, by_help = check.exits(0, verb, "--help"), check.exits(0, "help", verb)

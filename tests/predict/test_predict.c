@@ -178,6 +178,7 @@ static void resume_one(const char *name, enum dio_scores scores)
     f.machine.steps = 0;
     assert_int_equal(predict(&f, "data", cut, &how, &result), DIO_CANCELLED);
     atomic_store(&f.machine.cancel, 0);
+    dio_ctx_clear_error(&f.machine.test.ctx);
     assert_false(dio_path_exists(test_in(&f.folder, cut)));
 
     /* As a power cut leaves it: in the middle of a record. */
