@@ -77,7 +77,7 @@ static void print_text(const struct cli *cli, const diopter_model *model, const 
     } else {
         printf("architecture   unknown\n");
     }
-    printf("file           %s, %zu tensors%s%s\n", info->format, info->tensors, info->names[0] ? ", names of " : "", info->names);
+    if (info->format[0]) printf("file           %s, %zu tensors%s%s\n", info->format, info->tensors, info->names[0] ? ", names of " : "", info->names);
     if (info->architecture[0]) {
         printf("input          %" PRId64 " x %" PRId64 ", %" PRId64 " channels\n", info->height, info->width, info->channels);
         printf("preprocessing  %s\n", info->preprocessing);

@@ -1,0 +1,50 @@
+"""Options that several verbs share do in each of them what --help says."""
+import csv
+import json
+import shutil
+import subprocess
+
+from support import BUILD, MODEL, Checks, Workplace, skip
+
+if not MODEL.exists():
+    skip("no bundled model")
+check = Checks()
+
+with Workplace() as work:
+    subprocess.run([BUILD / "make_tiles", work / "tiles", "10"], check=True, stdout=subprocess.DEVNULL)
+    flat = work / "flat"
+    for kind in ("forest", "houses"):
+        shutil.copytree(work / "tiles" / "train" / kind, flat / kind)
+    run1 = work / "run 1"
+    result = check.exits(0, "train", MODEL, flat, "-o", run1, "--epochs", 2, "--val-share", 0.3, "--seed", 4, "--json")
+    check.that(json.loads(result.stdout)["run"] == str(run1), "train --json is JSON", result.stdout)
+
+    # Data without a val: what train cut off, by the same share and seed.
+    def judged(*more):
+        return json.loads(check.exits(0, "eval", run1, flat, "--json", *more).stdout)["n"]
+
+    everything = judged()
+    cut = judged("--split", "val", "--val-share", 0.3, "--seed", 4)
+    check.that(0 < cut < everything, "eval --split val judges a part", (cut, everything))
+    check.exits(3, "eval", run1, flat, "--split", "test", says="no split test")
+
+    # A cut picture: bad, or filled up where that is allowed.
+    first, second = sorted((flat / "forest").iterdir())[:2]
+    second.write_bytes(second.read_bytes()[:second.stat().st_size * 2 // 3])
+    rows = list(csv.DictReader(check.exits(1, "predict", run1, flat / "forest", says="truncated").stdout.splitlines()))
+    check.that("truncated" in rows[1]["error"] and not rows[1]["label"], "a cut picture is bad", rows[1])
+    rows = list(csv.DictReader(check.exits(0, "predict", run1, flat / "forest", "--allow-damaged").stdout.splitlines()))
+    check.that(rows[1]["label"] and not rows[1]["error"], "--allow-damaged fills it", rows[1])
+    check.exits(1, "check", flat, "--max-bad", 0.5)
+    check.exits(0, "check", flat, "--allow-damaged")
+    cache = work / "cache"
+    check.exits(0, "train", MODEL, flat, "-o", work / "filled", "--epochs", 1, "--cache", cache, "--allow-damaged")
+    check.exits(1, "train", MODEL, flat, "-o", work / "skipped", "--epochs", 1, "--cache", cache, "--max-bad", 0.5,
+                says="truncated")
+
+    # Lines of JSON or of CSV, whatever the name.
+    lines = check.exits(0, "predict", run1, first, "--json").stdout.splitlines()
+    check.that(len(lines) == 1 and json.loads(lines[0])["path"] == str(first), "predict --json writes JSON lines", lines)
+    check.exits(0, "predict", run1, first, "-o", work / "out.txt", "--format", "jsonl")
+    check.that(json.loads((work / "out.txt").read_text())["top"][0]["label"], "--format says what a name does not")
+check.end()
