@@ -61,8 +61,8 @@ DIOPTER_API bool diopter_model_tensor(const diopter_model *model, size_t i, diop
 /* Provenance and other facts: key and value; strings belong to the model. */
 DIOPTER_API bool diopter_model_fact(const diopter_model *model, size_t i, const char **key, const char **value);
 
-/* The freeze receipt of a run: each frozen tensor with its SHA-256, as text; "" when the model does not come from a run.
- * Belongs to the model. */
+/* The freeze receipt of a run in words: how many tensors were frozen, and whether any changed (RUN/freeze.txt has the SHA-256
+ * of each, before and after); "" when the model does not come from a run.  Belongs to the model. */
 DIOPTER_API const char *diopter_model_receipt(const diopter_model *model);
 
 /* Logits of n pictures that are already prepared: f32, [n, height, width, channels], channels last, normalised.

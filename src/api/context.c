@@ -118,6 +118,7 @@ diopter_status diopter_context_create(const diopter_settings *settings, diopter_
     made->on_message = settings->on_message;
     made->on_progress = settings->on_progress;
     made->user = settings->user;
+    made->threads_given = settings->threads > 0;
     made->ctx.cancel = &made->cancel;
     made->ctx.on_message = on_message;
     made->ctx.message_arg = made;

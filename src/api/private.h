@@ -15,6 +15,7 @@ struct diopter_context {
     struct dio_alloc_stats stats;
     struct dio_kernels kernels;
     atomic_int cancel;
+    bool threads_given;                 /* by the settings: a recipe's key does not change them */
     pthread_mutex_t lock;               /* messages come from worker threads */
     void (*on_message)(void *user, const diopter_message *message);
     void (*on_progress)(void *user, const diopter_progress *progress);

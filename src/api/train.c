@@ -29,6 +29,14 @@ static void hand_over(const struct dio_train_result *done, dio_status status, di
     memcpy(result, &out, result->size < sizeof out ? result->size : sizeof out);
 }
 
+/* A recipe's `threads`: a team for this run alone, since plans of open models run on the context's. */
+static dio_status start_own_team(diopter_context *context, const struct dio_train_options *options, struct dio_team **team)
+{
+    *team = NULL;
+    if (options->threads <= 0 || context->threads_given || options->threads == dio_team_size(context->ctx.team)) return DIO_OK;
+    return dio_team_start(&context->ctx, (int)options->threads, team);
+}
+
 enum job { FRESH, RESUME };
 
 static diopter_status run_job(diopter_context *context, enum job job, const char *recipe, const char *model,
@@ -51,9 +59,14 @@ static diopter_status run_job(diopter_context *context, enum job job, const char
     if (status == DIO_OK && job == FRESH) status = set_text(ctx, &own, "output", run);
     if (status == DIO_OK && recipe) status = dio_recipe_read(ctx, recipe, &own);
     if (status == DIO_OK && recipe) status = dio_recipe_check_paths(ctx, &own);
+    struct dio_team *usual = ctx->team, *team = NULL;
+    if (status == DIO_OK) status = start_own_team(context, &own, &team);
+    if (team) ctx->team = team;
     if (status == DIO_OK) {
         status = job == FRESH ? dio_train_run(ctx, &own, &done) : dio_train_resume(ctx, run, &own, &done);
     }
+    ctx->team = usual;
+    dio_team_stop(ctx, team);
     hand_over(&done, status, result);
     uint64_t bad = done.n_bad;
     dio_train_result_free(ctx, &done);

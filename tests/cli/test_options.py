@@ -42,6 +42,13 @@ with Workplace() as work:
     check.exits(1, "train", MODEL, flat, "-o", work / "skipped", "--epochs", 1, "--cache", cache, "--max-bad", 0.5,
                 says="truncated")
 
+    # Threads of a recipe, under those of the command line; the bits are the same.
+    (work / "threads.yaml").write_text(f"model: {MODEL}\ndata: tiles\nepochs: 1\nthreads: 3\n")
+    for run_, more, threads in (("r3", (), 3), ("r2", ("--threads", 2), 2)):
+        check.exits(0, "train", "--recipe", work / "threads.yaml", "-o", work / run_, *more)
+        check.that(f", {threads} threads" in (work / run_ / "log.txt").read_text(), f"{threads} threads", more)
+    check.that((work / "r3" / "model.safetensors").read_bytes() == (work / "r2" / "model.safetensors").read_bytes(), "the same bits")
+
     # Lines of JSON or of CSV, whatever the name.
     lines = check.exits(0, "predict", run1, first, "--json").stdout.splitlines()
     check.that(len(lines) == 1 and json.loads(lines[0])["path"] == str(first), "predict --json writes JSON lines", lines)
