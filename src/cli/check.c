@@ -1,7 +1,26 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "cli/cli.h"
+#include "text/json_write.h"
+
+static void print_json(const char *report, diopter_status status)
+{
+    struct dio_ctx ctx;
+    struct dio_alloc_stats stats = {0};
+    struct dio_str out;
+    struct dio_json_writer json;
+    dio_ctx_init(&ctx, &stats);
+    dio_str_init(&out, &ctx);
+    dio_json_begin(&json, &out, 0);
+    dio_json_map(&json, NULL);
+    dio_json_i64(&json, "exit", (int)status);
+    dio_json_text(&json, "report", report);
+    dio_json_end_map(&json);
+    if (dio_str_status(&out) == DIO_OK) printf("%s\n", out.data);
+    dio_str_free(&out);
+}
 
 static int run(struct cli *cli)
 {
@@ -11,7 +30,8 @@ static int run(struct cli *cli)
     if (!data && !recipe) return cli_usage_error(cli, "too few arguments; usage: diopter check %s", cli->verb->synopsis);
     char *report = NULL;
     diopter_status status = diopter_check(cli->context, data, recipe, cli->options, &report);
-    if (report) (void)fputs(report, stdout);
+    if (report && cli->json) print_json(report, status);
+    else if (report) (void)fputs(report, stdout);
     diopter_free(report);
     return cli_finish(cli, status);
 }

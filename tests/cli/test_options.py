@@ -37,6 +37,8 @@ with Workplace() as work:
     check.that(rows[1]["label"] and not rows[1]["error"], "--allow-damaged fills it", rows[1])
     check.exits(1, "check", flat, "--max-bad", 0.5)
     check.exits(0, "check", flat, "--allow-damaged")
+    result = json.loads(check.exits(1, "check", flat, "--max-bad", 0.5, "--json").stdout)
+    check.that(result["exit"] == 1 and "would skip 1" in result["report"], "check --json", result)
     cache = work / "cache"
     check.exits(0, "train", MODEL, flat, "-o", work / "filled", "--epochs", 1, "--cache", cache, "--allow-damaged")
     check.exits(1, "train", MODEL, flat, "-o", work / "skipped", "--epochs", 1, "--cache", cache, "--max-bad", 0.5,
