@@ -54,7 +54,10 @@ def peak_of(command, **more):
 
 def build(name, path, classes):
     import torch
-    import torchvision_cpu  # noqa: F401
+    try:  # a torchvision built against another PyTorch wants two operators declared first
+        import torchvision_cpu  # noqa: F401
+    except ImportError:
+        pass
     import timm
     import torchvision
     if name == "efficientnet_lite0":
