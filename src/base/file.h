@@ -66,6 +66,8 @@ dio_status dio_mkdirs(struct dio_ctx *ctx, const char *path);
 char *dio_path_join(struct dio_ctx *ctx, const char *folder, const char *name); /* absolute `name` stands alone */
 const char *dio_path_base(const char *path);                                    /* pointer into path */
 char *dio_path_parent(struct dio_ctx *ctx, const char *path);                   /* "." when there is none */
+/* Is `path`, which need not exist, the same as `other`, or somewhere below it?  Links are followed. */
+dio_status dio_path_lies_in(struct dio_ctx *ctx, const char *path, const char *other, bool *inside);
 bool dio_path_exists(const char *path);
 bool dio_path_is_folder(const char *path);
 bool dio_path_is_file(const char *path);

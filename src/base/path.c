@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -59,6 +60,23 @@ char *dio_path_parent(struct dio_ctx *ctx, const char *path)
     while (length > 0 && path[length - 1] != '/') length--;
     while (length > 1 && path[length - 1] == '/') length--;
     return length == 0 ? dio_strdup(ctx, ".") : dio_strndup(ctx, path, length);
+}
+
+dio_status dio_path_lies_in(struct dio_ctx *ctx, const char *path, const char *other, bool *inside)
+{
+    char at[PATH_MAX];
+    char *parent = dio_path_parent(ctx, path);
+    if (!parent) return DIO_ERR_ENV;
+    const char *real = realpath(parent, at);
+    dio_free(ctx, parent);
+    *inside = dio_same_file(path, other);
+    while (real && !*inside) { /* without a parent it lies nowhere yet */
+        char *slash = strrchr(at, '/');
+        *inside = dio_same_file(at, other);
+        if (!slash || !slash[1]) break;
+        slash[slash == at] = '\0'; /* the root keeps its slash */
+    }
+    return DIO_OK;
 }
 
 bool dio_path_exists(const char *path)

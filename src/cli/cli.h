@@ -79,6 +79,9 @@ int cli_usage_error(const struct cli *cli, const char *format, ...) __attribute_
 int cli_finish(struct cli *cli, diopter_status status);
 /* Flushes standard output: 0, 4 with a message, or does not return (SIGPIPE). */
 int cli_flush_output(void);
+/* Before work starts: 0, or the exit code after printing why nothing can be written there (a folder, inside an input, no
+ * folder to lie in). */
+int cli_check_output(struct cli *cli, const char *path, const char *const *inputs, size_t n_inputs);
 /* A whole file, beside its name and renamed; "-" is standard output. */
 int cli_write_file(struct cli *cli, const char *path, const char *text);
 /* text escaped for a terminal, in one of some static buffers that are used in turn */

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/str.h"
 #include "cli/cli.h"
 
@@ -81,8 +82,9 @@ static void on_message(void *user, const diopter_message *message)
     (void)user;
     if ((console.quiet || console.no_notes) && message->level == DIOPTER_NOTE) return;
     if (message->code[0] && !wanted(message->code)) return;
-    if (console.working) emit(console.json ? "" : "diopter: ", console.json ? message->json : message->human);
-    else hold(console.json ? "" : "diopter: ", console.json ? message->json : message->human);
+    /* Errors in a manifest's rows are the reasons of the refusal that follows: they do not wait for work to start. */
+    bool now = console.working || message->level == DIOPTER_ERROR;
+    (now ? emit : hold)(console.json ? "" : "diopter: ", console.json ? message->json : message->human);
 }
 
 static void clock_text(char *out, size_t size, double seconds)
@@ -245,15 +247,40 @@ int cli_flush_output(void)
     return 4;
 }
 
+static int print_error(struct cli *cli, const struct dio_message *error)
+{
+    char message[DIO_MESSAGE_JSON_SIZE];
+    if (cli->json) (void)dio_message_json(error, message, sizeof message);
+    else (void)dio_message_format(error, message, sizeof message);
+    emit(cli->json ? "" : "diopter: ", message);
+    return (int)error->status;
+}
+
+int cli_check_output(struct cli *cli, const char *path, const char *const *inputs, size_t n_inputs)
+{
+    struct dio_ctx ctx;
+    struct dio_alloc_stats stats = {0};
+    dio_ctx_init(&ctx, &stats);
+    if (dio_path_is_folder(path)) return cli_usage_error(cli, "%s: is a folder", cli_escaped(path));
+    for (size_t i = 0; i < n_inputs; i++) {
+        bool inside = false;
+        if (dio_path_lies_in(&ctx, path, inputs[i], &inside) != DIO_OK) return print_error(cli, &ctx.error);
+        if (inside) return cli_usage_error(cli, "%s: the output lies in an input (%s)", cli_escaped(path), cli_escaped(inputs[i]));
+    }
+    char *parent = dio_path_parent(&ctx, path);
+    if (parent && !dio_path_is_folder(parent)) {
+        (void)dio_fail(&ctx, DIO_ERR_ENV, "A8", &(struct dio_place){.file = path}, "the folder it should lie in does not exist");
+    } else if (parent && access(parent, W_OK | X_OK) != 0) {
+        (void)dio_fail_errno(&ctx, path, "open", errno);
+    }
+    dio_free(&ctx, parent);
+    return ctx.error.status == DIO_OK ? 0 : print_error(cli, &ctx.error);
+}
+
 int cli_write_file(struct cli *cli, const char *path, const char *text)
 {
     struct dio_ctx ctx;
     struct dio_alloc_stats stats = {0};
     dio_ctx_init(&ctx, &stats);
-    if (dio_write_whole(&ctx, path, text, strlen(text)) == DIO_OK) return 0;
-    char message[DIO_MESSAGE_JSON_SIZE];
-    if (cli->json) (void)dio_message_json(&ctx.error, message, sizeof message);
-    else (void)dio_message_format(&ctx.error, message, sizeof message);
-    emit(cli->json ? "" : "diopter: ", message);
-    return 4;
+    return dio_write_whole(&ctx, path, text, strlen(text)) == DIO_OK ? 0 : print_error(cli, &ctx.error);
 }

@@ -1,4 +1,6 @@
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "cli/cli.h"
 
@@ -17,10 +19,28 @@ static int print(struct cli *cli, const diopter_evaluation *evaluation)
     return code;
 }
 
+/* The ending is asked for so that a slip never writes over a picture or the model. */
+static int check_plot(struct cli *cli, const char *plot)
+{
+    size_t length = strlen(plot);
+    struct stat st;
+    bool special = strcmp(plot, "-") == 0 || (stat(plot, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode));
+    if (special) return 0;
+    if (length < 4 || strcmp(plot + length - 4, ".svg") != 0) {
+        return cli_usage_error(cli, "--plot %s: a plot's name ends in .svg", cli_escaped(plot));
+    }
+    return cli_check_output(cli, plot, cli->names + 1, 1);
+}
+
 static int run(struct cli *cli)
 {
     diopter_model *model = NULL;
     diopter_evaluation *evaluation = NULL;
+    const char *plot = cli_value(cli, "plot");
+    if (plot) {
+        int refused = check_plot(cli, plot);
+        if (refused) return refused;
+    }
     diopter_status status = diopter_model_open(cli->context, cli->names[0], cli->options, &model);
     if (status == DIOPTER_OK) status = diopter_evaluate(model, cli->names[1], cli->options, &evaluation);
     int code = 0;

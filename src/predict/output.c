@@ -1,32 +1,16 @@
 #include "predict/output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 
 static bool to_stdout(const char *path) { return !path || strcmp(path, "-") == 0; }
-
-/* Is `folder`, or one above it, the same as `other`? */
-static dio_status lies_in(struct dio_ctx *ctx, const char *path, const char *other, bool *inside)
-{
-    char *at = dio_path_parent(ctx, path);
-    *inside = dio_same_file(path, other);
-    for (int depth = 0; at && !*inside && depth < 256; depth++) {
-        *inside = dio_same_file(at, other);
-        char *parent = dio_path_parent(ctx, at);
-        bool top = !parent || strcmp(parent, at) == 0;
-        dio_free(ctx, at);
-        at = parent;
-        if (top) break;
-    }
-    bool failed = !at;
-    dio_free(ctx, at);
-    return failed ? DIO_ERR_ENV : DIO_OK;
-}
 
 dio_status dio_output_check(struct dio_ctx *ctx, const struct dio_predict_options *options)
 {
@@ -40,7 +24,7 @@ dio_status dio_output_check(struct dio_ctx *ctx, const struct dio_predict_option
     if (exists && !S_ISREG(st.st_mode)) return DIO_OK;
     for (size_t i = 0; i < options->n_paths; i++) {
         bool inside = false;
-        DIO_PASS(lies_in(ctx, options->output, options->paths[i], &inside));
+        DIO_PASS(dio_path_lies_in(ctx, options->output, options->paths[i], &inside));
         if (inside) return dio_fail(ctx, DIO_ERR_USAGE, "A7", &place, "the output lies in an input (%s)", options->paths[i]);
     }
     if (exists && !options->overwrite && !options->resume) {
@@ -58,6 +42,35 @@ dio_status dio_output_check(struct dio_ctx *ctx, const struct dio_predict_option
     return status;
 }
 
+static dio_status fail_in_use(struct dio_output *output)
+{
+    return dio_fail(output->ctx, DIO_ERR_ENV, "E10", &(struct dio_place){.file = output->path}, "is in use by another process");
+}
+
+/* Two predictions of one output would mix their records: whoever makes the part holds a lock on it (row E10).  A file system
+ * without locks does without. */
+static dio_status lock_part(struct dio_output *output)
+{
+    struct stat own, there;
+    output->lock = open(output->part, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (output->lock < 0) return dio_fail_errno(output->ctx, output->part, "open", errno);
+    bool locked = flock(output->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+    /* Between open and lock another process may have finished it, or thrown it away. */
+    if (locked && fstat(output->lock, &own) == 0 && stat(output->part, &there) == 0 && own.st_ino == there.st_ino) return DIO_OK;
+    close(output->lock);
+    output->lock = -1;
+    return fail_in_use(output);
+}
+
+static dio_status remove_part(struct dio_output *output, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool in_use = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (!in_use) (void)unlink(path);
+    if (fd >= 0) close(fd);
+    return in_use ? fail_in_use(output) : DIO_OK;
+}
+
 /* Other parts of this output: what earlier predictions left.  Counted, and removed unless only looked for. */
 static dio_status clean(struct dio_output *output, bool remove, size_t *others)
 {
@@ -69,15 +82,16 @@ static dio_status clean(struct dio_output *output, bool remove, size_t *others)
     *others = 0;
     if (!parent) return DIO_ERR_ENV;
     dio_status status = dio_list_folder(ctx, parent, &listing);
+    bool listed = status == DIO_OK;
     for (size_t i = 0; status == DIO_OK && i < listing.count; i++) {
         const char *name = listing.entries[i].name;
         if (strncmp(name, base, length) != 0 || strncmp(name + length, ".part-", 6) != 0 || strlen(name + length + 6) != 16) continue;
         ++*others;
         char *path = remove ? dio_path_join(ctx, parent, name) : NULL;
-        if (path) unlink(path);
+        if (path) status = remove_part(output, path);
         dio_free(ctx, path);
     }
-    if (status == DIO_OK) dio_listing_free(ctx, &listing);
+    if (listed) dio_listing_free(ctx, &listing);
     dio_free(ctx, parent);
     return status;
 }
@@ -105,7 +119,10 @@ static dio_status open_part(struct dio_output *output, const struct dio_predict_
     dio_digest_hex(key, hex);
     output->part = dio_sprintf(ctx, "%s.part-%.16s", output->path, hex);
     if (!output->part) return DIO_ERR_ENV;
-    if (options->resume && dio_path_is_file(output->part)) return take_part(output, records);
+    if (options->resume && dio_path_is_file(output->part)) {
+        DIO_PASS(lock_part(output));
+        return take_part(output, records);
+    }
     if (options->resume && dio_path_exists(output->path)) {
         output->complete = true;
         return DIO_OK;
@@ -117,7 +134,8 @@ static dio_status open_part(struct dio_output *output, const struct dio_predict_
                             "the interrupted prediction was made by another model, with other settings or of other paths");
         }
     }
-    return clean(output, true, &others);
+    DIO_PASS(clean(output, true, &others));
+    return lock_part(output);
 }
 
 dio_status dio_output_open(struct dio_ctx *ctx, const struct dio_predict_options *options, const struct dio_digest *key,
@@ -126,7 +144,7 @@ dio_status dio_output_open(struct dio_ctx *ctx, const struct dio_predict_options
     dio_status status;
     struct stat st;
     struct dio_str header;
-    *output = (struct dio_output){.ctx = ctx, .before = {.fd = -1}, .stream = {.fd = -1}};
+    *output = (struct dio_output){.ctx = ctx, .lock = -1, .before = {.fd = -1}, .stream = {.fd = -1}};
     dio_str_init(&header, ctx);
     output->path = dio_strdup(ctx, to_stdout(options->output) ? "-" : options->output);
     if (!output->path) return DIO_ERR_ENV;
@@ -181,7 +199,8 @@ static void release(struct dio_output *output)
     if (output->before.data) dio_blob_free(output->ctx, &output->before);
     dio_free(output->ctx, output->path);
     dio_free(output->ctx, output->part);
-    *output = (struct dio_output){.ctx = output->ctx, .before = {.fd = -1}, .stream = {.fd = -1}};
+    if (output->lock >= 0) close(output->lock);
+    *output = (struct dio_output){.ctx = output->ctx, .lock = -1, .before = {.fd = -1}, .stream = {.fd = -1}};
 }
 
 dio_status dio_output_commit(struct dio_output *output)
@@ -200,6 +219,6 @@ dio_status dio_output_commit(struct dio_output *output)
 
 void dio_output_abort(struct dio_output *output, bool keep)
 {
-    if (output->part && !keep && !output->complete) unlink(output->part);
+    if (output->lock >= 0 && !keep) unlink(output->part);
     release(output);
 }

@@ -13,6 +13,7 @@ struct dio_output {
     struct dio_ctx *ctx;
     struct dio_stream stream;
     char *path, *part;      /* part NULL: written directly */
+    int lock;               /* the part, open and locked; -1: it is not ours */
     struct dio_blob before; /* records of an interrupted prediction that are complete */
     size_t before_at, before_end;
     bool complete;          /* resume: the file was finished before */

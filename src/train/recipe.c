@@ -15,11 +15,13 @@ struct reading {
 
 static dio_status unknown_key(struct reading *reading, const struct dio_tree_node *node, const char *nearest)
 {
-    char key[220], hint[120];
+    char key[220], hint[260];
     struct dio_place place = {.file = reading->tree->file, .line = node->key_line};
     dio_escape(key, sizeof key, node->key, strlen(node->key), 80);
-    if (nearest) {
-        snprintf(hint, sizeof hint, "did you mean \"%s\"?", nearest);
+    bool augment = strncmp(key, "augment_", 8) == 0; /* so is the option called, but augment is a mapping */
+    if (nearest || augment) {
+        if (augment) snprintf(hint, sizeof hint, "write augment: {%s: ...}", key + 8);
+        else snprintf(hint, sizeof hint, "did you mean \"%s\"?", nearest);
         place.hint = hint;
     }
     return dio_fail(reading->ctx, DIO_ERR_INPUT, "Y2", &place, "unknown key \"%s\"", key);

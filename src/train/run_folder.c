@@ -50,25 +50,6 @@ static dio_status default_name(struct dio_run *run)
     return dio_fail(ctx, DIO_ERR_ENV, "A6", NULL, "runs/%.*s-1 to -999999 exist", length, base);
 }
 
-/* Is `folder`, or a folder above it, the same as `other`? */
-static dio_status lies_in(struct dio_ctx *ctx, const char *folder, const char *other, bool *inside)
-{
-    char *at = dio_strdup(ctx, folder);
-    *inside = false;
-    for (int depth = 0; at && depth < 256; depth++) {
-        if (dio_same_file(at, other)) *inside = true;
-        char *parent = dio_path_parent(ctx, at);
-        bool top = parent && (strcmp(parent, at) == 0 || strcmp(parent, ".") == 0);
-        if (parent && strcmp(parent, ".") == 0 && strcmp(at, ".") != 0 && dio_same_file(".", other)) *inside = true;
-        dio_free(ctx, at);
-        at = parent;
-        if (*inside || top) break;
-    }
-    bool failed = !at;
-    dio_free(ctx, at);
-    return failed ? DIO_ERR_ENV : DIO_OK;
-}
-
 static dio_status check_inputs(struct dio_run *run)
 {
     const struct dio_train_options *options = run->options;
@@ -76,7 +57,7 @@ static dio_status check_inputs(struct dio_run *run)
     for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
         bool inside = false;
         if (!inputs[i] || !dio_path_exists(inputs[i])) continue;
-        DIO_PASS(lies_in(run->ctx, run->folder, inputs[i], &inside));
+        DIO_PASS(dio_path_lies_in(run->ctx, run->folder, inputs[i], &inside));
         if (!inside) continue;
         return dio_fail(run->ctx, DIO_ERR_USAGE, "A7", &(struct dio_place){.file = run->folder},
                         "the run folder lies in an input (%s)", dio_path_base(inputs[i]));

@@ -1,4 +1,5 @@
 """Arguments, help, exit codes and streams (rows A1 to A12, E8, E9, E13 of the catalogue of bad input)."""
+import fcntl
 import os
 import subprocess
 
@@ -93,4 +94,30 @@ with Workplace() as work:
         check.exits(0, "info", MODEL)
         check.exits(2, "export", MODEL, "-o", MODEL, says="same file", lines=1)
         check.exits(2, "export", MODEL, "-o", work / "junk.bin", lines=1)
+
+    # Every wrong row of a manifest is told, with the reason, before the line that refuses it (row C3).
+    (work / "list.csv").write_text("path,label\nnone.png,cat\ngone.png,dog\n")
+    check.exits(3, "check", work / "list.csv", lines=3,
+                says=["line 2: none.png: no such file", "line 3: gone.png: no such file", "2 rows are wrong"])
+    (work / "recipe.yaml").write_text("augment_flip: 0.5\n")
+    check.exits(3, "check", "--recipe", work / "recipe.yaml", says="write augment: {flip: ...}", lines=1)
+
+    # A plot is refused before any work where it would lie on or among the inputs, or nowhere (rows A7, A8).
+    picture = work / "data" / "cat" / "a.png"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"stays")
+    check.exits(2, "eval", "m", work / "data", "--plot", picture, says="ends in .svg", lines=1)
+    check.exits(2, "eval", "m", work / "data", "--plot", picture.with_suffix(".svg"), says="lies in an input", lines=1)
+    check.exits(4, "eval", "m", work / "data", "--plot", work / "none" / "x.svg", says="does not exist", lines=1)
+    check.that(picture.read_bytes() == b"stays", "the picture stays")
+    if MODEL.exists():
+        check.exits(2, "predict", MODEL, "..", "-o", "out.csv", cwd=picture.parent, says="lies in an input", lines=1)
+        # Two predictions into one file would mix their lines (row E10).
+        part = work / "out.csv.part-0123456789abcdef"
+        with open(part, "w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            check.exits(4, "predict", MODEL, picture, "-o", work / "out.csv", says="in use by another process", lines=1)
+            check.that(part.exists() and not (work / "out.csv").exists(), "what the other one writes stays")
+        check.exits(3, "predict", MODEL, picture, "-o", work / "out.csv")
+        check.that(not part.exists(), "what nobody writes any more goes")
 check.end()
