@@ -105,6 +105,11 @@ static dio_status evaluate(struct dio_ctx *ctx, const struct dio_model *model, c
                 "no val: judged on what train cuts off with this --val-share and --seed; a head refitted on all pictures has "
                 "seen these (the run's report has the figures from before)");
     }
+    bool whole = !dio_dataset_split_count(dataset, DIO_SPLIT_VAL) && !dio_dataset_split_count(dataset, DIO_SPLIT_TEST);
+    if (!split && whole) {
+        dio_say(ctx, DIO_LEVEL_NOTE, NULL, &(struct dio_place){.file = data},
+                "no test and no val: judged on all pictures; those that the model was trained on say nothing about new ones");
+    }
     DIO_TRY(judge(ctx, model, dataset, names, options, out));
 fail:
     dio_dataset_free(dataset);

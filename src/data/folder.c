@@ -146,6 +146,22 @@ static dio_status drop_empty_classes(struct folder_scan *scan, const struct dio_
     return status;
 }
 
+/* "train/cat/1.png" beside "holdout/cat/2.png": most likely splits, one of them under a name that is none. */
+static void warn_of_split_names(const struct folder_scan *scan)
+{
+    const struct dio_files *files = scan->files;
+    char part[256];
+    enum dio_split split;
+    for (size_t i = 0; i < files->count && !scan->splits; i++) {
+        const char *path = dio_files_path(files, i);
+        if (!first_part(path, part, sizeof part) || !strchr(path + strlen(part) + 1, '/')) continue;
+        if (!dio_split_from_name(part, &split)) continue;
+        dio_say(scan->ctx, DIO_LEVEL_WARNING, "D3", &(struct dio_place){.file = files->root},
+                "\"%s\" is taken for a class, for what stands beside it is not called train, val or test", part);
+        return;
+    }
+}
+
 static dio_status no_classes(struct folder_scan *scan)
 {
     struct dio_place place = {.file = scan->files->root};
@@ -171,6 +187,7 @@ static dio_status open_folder(struct dio_ctx *ctx, struct dio_files *files, cons
         status = no_classes(&scan);
         goto fail;
     }
+    warn_of_split_names(&scan);
     DIO_TRY(drop_empty_classes(&scan, options));
     if (scan.outside) {
         struct dio_place place = {.file = files->root};

@@ -258,11 +258,21 @@ static void test_parts(void **state)
                    dio_dataset_open_parts(&test.ctx, train, other, NULL, train_options(), &dataset));
 }
 
+static void test_split_names(void **state)
+{
+    (void)state;
+    make_picture(&folder, "train/cat/a.ppm", 1);
+    make_picture(&folder, "train/dog/b.ppm", 2);
+    make_picture(&folder, "holdout/cat/c.ppm", 3);
+    assert_ok(&test, try_it(train_options()));
+    assert_non_null(strstr(test.said, "\"train\" is taken for a class"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, before, after)
     const struct CMUnitTest tests[] = {TEST(test_plain), TEST(test_splits), TEST(test_class_named_train), TEST(test_refusals),
                                        TEST(test_depth), TEST(test_links), TEST(test_similar_names), TEST(test_numbers),
-                                       TEST(test_many), TEST(test_memory), TEST(test_parts)};
+                                       TEST(test_many), TEST(test_memory), TEST(test_parts), TEST(test_split_names)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
