@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cli.h"
 
@@ -9,13 +10,15 @@ static int run(struct cli *cli)
     diopter_model *model = NULL;
     diopter_status status = diopter_model_open(cli->context, cli->names[0], cli->options, &model);
     if (status == DIOPTER_OK) status = diopter_model_export(model, output, cli->options);
-    if (status == DIOPTER_OK && !cli->quiet && !cli->json) printf("%s written\n", cli_escaped(output));
+    bool to_stdout = strcmp(output, "-") == 0;
+    if (status == DIOPTER_OK && !cli->quiet && !cli->json && !to_stdout) printf("%s written\n", cli_escaped(output));
     diopter_model_close(model);
     return cli_finish(cli, status);
 }
 
 static const struct cli_option options[] = {
-    {"output", 'o', "FILE|DIR", NULL, "a .safetensors or .pth file, or a folder (with timm's config.json)", false},
+    {"output", 'o', "FILE|DIR", NULL, "a .safetensors or .pth file, a folder (with timm's config.json), or - for standard output",
+     false},
     {NULL, 0, NULL, NULL, NULL, false}};
 
 const struct cli_verb cli_verb_export = {

@@ -1,6 +1,7 @@
 #include "format/format.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #define DIO_ENTRY(name) extern const struct dio_format dio_format_##name;
 #include "format/list.def"
@@ -36,12 +37,20 @@ static bool ends_with(const char *text, const char *end)
     return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
+/* Row A9: standard output, a device or a FIFO, whose name says nothing of a form. */
+static bool is_stream(const char *path)
+{
+    struct stat st;
+    return strcmp(path, "-") == 0 || (stat(path, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)));
+}
+
 const struct dio_format *dio_format_for_path(const char *path)
 {
     for (size_t i = 0; i < dio_format_count(); i++) {
         if (formats[i]->write && formats[i]->extension && ends_with(path, formats[i]->extension)) return formats[i];
     }
     if (ends_with(path, ".pt") || ends_with(path, ".th")) return dio_format_find("torch");
+    if (is_stream(path)) return dio_format_find("safetensors");
     return NULL;
 }
 

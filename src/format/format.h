@@ -40,7 +40,8 @@ struct dio_format {
 size_t dio_format_count(void);
 const struct dio_format *dio_format_at(size_t index);
 const struct dio_format *dio_format_find(const char *name);        /* NULL: none */
-const struct dio_format *dio_format_for_path(const char *path);    /* by extension, for writing; NULL: none */
+/* By extension, for writing; safetensors for "-" (standard output), devices and FIFOs; NULL: none. */
+const struct dio_format *dio_format_for_path(const char *path);
 
 /* Reads a file or a folder.  options may be NULL.  `out` is initialised here; on failure it is already freed.
  * A file that is missing or cannot be read: DIO_ERR_ENV; anything wrong in it: DIO_ERR_INPUT. */

@@ -154,8 +154,9 @@ dio_status dio_model_export(struct dio_ctx *ctx, const struct dio_model *model, 
 {
     const char *base = dio_path_base(path);
     const char *ending = strrchr(base, '.');
-    bool folder = !ending || ending == base || dio_path_is_folder(path);
-    if (!folder && !dio_format_for_path(path)) {
+    bool known = dio_format_for_path(path) != NULL;
+    bool folder = dio_path_is_folder(path) || (!known && (!ending || ending == base));
+    if (!folder && !known) {
         return dio_fail(ctx, DIO_ERR_USAGE, "A4", &(struct dio_place){.file = path},
                         "a model is written as .safetensors, .pth or .pt, or, without an ending, as a folder");
     }

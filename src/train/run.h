@@ -41,6 +41,7 @@ struct dio_run {
     struct dio_bad bad;
     struct dio_loop loop;
     bool loop_made, trouble_said;
+    bool resumable;                     /* recipe and a checkpoint are in the folder: --resume can go on */
 
     /* What is said on the way goes into log.txt too. */
     struct dio_stream log, metrics;

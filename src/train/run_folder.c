@@ -130,6 +130,8 @@ dio_status dio_run_claim(struct dio_run *run, bool resume)
     if (!lock) return DIO_ERR_ENV;
     dio_status status = dio_lock(ctx, lock, &run->lock);
     dio_free(ctx, lock);
+    /* Another run may have been through here since the folder was looked at first. */
+    if (status == DIO_OK) status = check_folder(run, resume);
     if (status == DIO_OK && !resume && !run->folder_is_new) status = remove_own(run);
     return status;
 }

@@ -162,6 +162,7 @@ static dio_status work(struct dio_run *run)
     say_start(run);
     DIO_PASS(dio_run_write(run, "recipe.yaml", &run->recipe));
     if (loop->position.steps == 0) DIO_PASS(write_checkpoint(run, NULL));
+    run->resumable = true;
     DIO_PASS(dio_run_cover(run));
     DIO_PASS(search_and_refit(run));
     DIO_PASS(dio_bad_finish(&run->bad, run->ctx, run->n_train + run->n_val + run->n_test));
@@ -212,9 +213,10 @@ static dio_status end_run(struct dio_run *run, dio_status status, struct dio_tra
 {
     struct dio_ctx *ctx = run->ctx;
     if (run->loop_made) fill_result(run, result);
-    result->run = run->folder ? dio_strdup(ctx, run->folder) : NULL;
+    bool nothing_kept = status == DIO_CANCELLED && !run->resumable;
+    result->run = run->folder && !nothing_kept ? dio_strdup(ctx, run->folder) : NULL;
     result->model = run->folder ? dio_run_path(run, "model.safetensors") : NULL;
-    if (status == DIO_CANCELLED && run->loop_made) {
+    if (status == DIO_CANCELLED && run->resumable) {
         dio_run_log(run, "interrupted at epoch %lld step %lld; resume with --resume %s", (long long)result->stopped_epoch,
                     (long long)result->stopped_step, run->folder);
     } else if (status != DIO_OK) {
@@ -352,6 +354,7 @@ static dio_status resume(struct dio_run *run, struct dio_train_result *result)
     DIO_TRY(read_recipe(run, &old_epochs));
     DIO_TRY(dio_run_claim(run, true));
     DIO_TRY(open_checkpoint(run, old_epochs, &file, &result->already_complete));
+    run->resumable = true;
     if (result->already_complete) {
         dio_say(ctx, DIO_LEVEL_NOTE, "R7", &(struct dio_place){.file = run->folder}, "all %lld epochs are done", (long long)old_epochs);
         goto fail;

@@ -94,6 +94,14 @@ with Workplace() as work:
         check.exits(0, "info", MODEL)
         check.exits(2, "export", MODEL, "-o", MODEL, says="same file", lines=1)
         check.exits(2, "export", MODEL, "-o", work / "junk.bin", lines=1)
+        # Row A9: nothing but the weights on standard output, and no file of that name.
+        check.exits(0, "export", MODEL, "-o", work / "file.safetensors")
+        with (work / "stream").open("wb") as stream:
+            done = subprocess.run([PROGRAM, "export", MODEL, "-o", "-"], cwd=work, stdout=stream,
+                                  stderr=subprocess.DEVNULL, check=False)
+        check.that(done.returncode == 0 and not (work / "-").exists(), "export -o - is standard output")
+        check.that((work / "stream").read_bytes() == (work / "file.safetensors").read_bytes(), "export -o - gives the file's bytes")
+        check.exits(0, "export", MODEL, "-o", "/dev/null")
 
     # Every wrong row of a manifest is told, with the reason, before the line that refuses it (row C3).
     (work / "list.csv").write_text("path,label\nnone.png,cat\ngone.png,dog\n")

@@ -105,12 +105,12 @@ struct ran {
     int64_t epochs, best_epoch, stopped_epoch, stopped_step;
     double val_accuracy, train_loss;
     uint64_t n_bad;
-    bool refitted, early_stopped, already_complete;
+    bool refitted, early_stopped, already_complete, run_named;
     int steps, warnings;
     uint64_t pictures;
 };
 
-/* A run, or its continuation, on a machine of its own; cancel_at 0: never. */
+/* A run, or its continuation, on a machine of its own; cancel_at 0: never, -1: before it begins. */
 static inline struct ran run_on(int threads, int cancel_at, bool resume, const char *text)
 {
     struct machine machine;
@@ -120,6 +120,7 @@ static inline struct ran run_on(int threads, int cancel_at, bool resume, const c
     memset(&ran, 0, sizeof ran);
     machine_start(&machine, threads);
     machine.cancel_at = cancel_at;
+    if (cancel_at < 0) atomic_store(&machine.cancel, 1);
     settings(&machine, &options, text);
     ran.status = resume ? dio_train_resume(&machine.test.ctx, options.output, &options, &result)
                         : dio_train_run(&machine.test.ctx, &options, &result);
@@ -134,6 +135,7 @@ static inline struct ran run_on(int threads, int cancel_at, bool resume, const c
     ran.refitted = result.refitted;
     ran.early_stopped = result.early_stopped;
     ran.already_complete = result.already_complete;
+    ran.run_named = result.run != NULL;
     ran.steps = machine.steps;
     ran.warnings = machine.test.warnings;
     ran.pictures = machine.pictures;

@@ -83,9 +83,16 @@ static void test_cancel_and_resume(void **state)
         snprintf(name, sizeof name, "cancelled-%d", at);
         struct ran stopped = run_on(2, at, false, with(name, FULL));
         assert_ran(stopped, DIO_CANCELLED);
+        assert_true(stopped.run_named);
         assert_ran(run_on(1, 0, true, on(name, "")), DIO_OK);
         assert_same_runs(&folder, "whole", name);
     }
+    /* Before there is a checkpoint nothing promises that the run can be gone on with; its name stays free. */
+    struct ran early = run_on(2, -1, false, with("cancelled-early", FULL));
+    assert_ran(early, DIO_CANCELLED);
+    assert_false(early.run_named);
+    assert_ran(run_on(2, 0, false, with("cancelled-early", FULL)), DIO_OK);
+    assert_same_runs(&folder, "whole", "cancelled-early");
     struct ran again = run_on(1, 0, true, on("whole", ""));
     assert_ran(again, DIO_OK);
     assert_true(again.already_complete);
