@@ -46,7 +46,7 @@ with Workplace() as work:
     user.mkdir()
     (user / "CMakeLists.txt").write_text(CMAKE)
     shutil.copy(SOURCE / "samples" / "label.c", user)
-    does("a program with CMake", "cmake", "-S", user, "-B", user / "build", f"-DCMAKE_PREFIX_PATH={root}")
+    does("a program with CMake", "cmake", "-G", "Ninja", "-S", user, "-B", user / "build", f"-DCMAKE_PREFIX_PATH={root}")
     does("a program with CMake builds", "cmake", "--build", user / "build")
     does("the other sample compiles", os.environ.get("CC", "cc"), SOURCE / "samples" / "fine_tune.c", *flags, "-o", work / "fine_tune",
          env=environment)
