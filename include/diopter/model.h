@@ -20,7 +20,7 @@ DIOPTER_API void diopter_model_close(diopter_model *model);
 
 typedef struct diopter_model_info {
     size_t size;
-    const char *format;         /* "safetensors", "torch", ... */
+    const char *format;         /* "safetensors", "torch", "run folder", ... */
     const char *family;         /* "resnet"; "" when unknown */
     const char *architecture;   /* "resnet18"; "" when unknown */
     const char *notes;          /* lines: what told the architecture, what was assumed, and the options that change it */

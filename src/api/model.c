@@ -111,7 +111,7 @@ diopter_status diopter_model_describe(const diopter_model *model, diopter_model_
     const struct dio_loaded *loaded = &model->loaded;
     const struct dio_model *m = loaded->model;
     diopter_model_info out = {.size = info->size};
-    out.format = loaded->has_weights && loaded->weights.format ? loaded->weights.format : "";
+    out.format = loaded->is_run ? "run folder" : loaded->has_weights && loaded->weights.format ? loaded->weights.format : "";
     out.notes = model->notes;
     out.tensors = loaded->has_weights ? loaded->weights.count : 0;
     out.family = out.architecture = out.names = out.preprocessing = out.preprocessing_json = "";
