@@ -7,6 +7,11 @@ void dio_bad_init(struct dio_bad *bad, const struct dio_bad_options *options)
     *bad = (struct dio_bad){.options = *options, .problems = {.level = DIO_LEVEL_WARNING}};
 }
 
+void dio_bad_known(struct dio_bad *bad, uint64_t count)
+{
+    bad->bad += count;
+}
+
 /* With `more` bad pictures than were counted so far. */
 static bool above(const struct dio_bad *bad, uint64_t more, uint64_t total)
 {
@@ -53,7 +58,7 @@ dio_status dio_bad_finish(struct dio_bad *bad, struct dio_ctx *ctx, uint64_t see
 {
     if (bad->bad == 0) return DIO_OK;
     bool fails = bad->bad >= seen || above(bad, 0, seen) || (bad->options.all && bad->options.stop);
-    if (fails && bad->bad == 1) return fail_with(bad, ctx, &bad->problems.first, seen);
+    if (fails && bad->bad == 1 && bad->problems.count == 1) return fail_with(bad, ctx, &bad->problems.first, seen);
     dio_problems_flush(&bad->problems, ctx, NULL);
     if (!fails) return DIO_OK;
     unsigned long long n = bad->bad, all = seen;

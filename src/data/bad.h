@@ -22,6 +22,9 @@ struct dio_bad {
 
 void dio_bad_init(struct dio_bad *bad, const struct dio_bad_options *options);
 
+/* Pictures that an earlier part of the work found bad, and named: they count. */
+void dio_bad_known(struct dio_bad *bad, uint64_t count);
+
 /* One picture was refused with `why` (the error record of the worker that met it).  Report in the order of the pictures.
  * Fails when the run has to end, and always when `why` is not about a picture (out of memory and the like). */
 dio_status dio_bad_report(struct dio_bad *bad, struct dio_ctx *ctx, const struct dio_message *why);

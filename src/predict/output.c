@@ -166,6 +166,12 @@ fail:
     return status;
 }
 
+static dio_status other_pictures(struct dio_output *output)
+{
+    return dio_fail(output->ctx, DIO_ERR_INPUT, "R3", &(struct dio_place){.file = output->path, .hint = "--overwrite starts anew"},
+                    "the pictures are not those that the interrupted prediction began with");
+}
+
 dio_status dio_output_skip(struct dio_output *output, const struct dio_records *records, const char *path, bool *there,
                            bool *bad)
 {
@@ -178,8 +184,7 @@ dio_status dio_output_skip(struct dio_output *output, const struct dio_records *
     dio_record_begin(records, path, &begin);
     dio_status status = dio_str_status(&begin);
     if (status == DIO_OK && (begin.length >= length || memcmp(record, begin.data, begin.length) != 0)) {
-        status = dio_fail(output->ctx, DIO_ERR_INPUT, "R3", &(struct dio_place){.file = output->path, .hint = "--overwrite starts anew"},
-                          "the pictures are not those that the interrupted prediction began with");
+        status = other_pictures(output);
     }
     if (status == DIO_OK) *bad = dio_record_is_bad(records, record + begin.length, length - begin.length);
     output->before_at += length;
@@ -191,6 +196,27 @@ dio_status dio_output_put(struct dio_output *output, const struct dio_str *recor
 {
     DIO_PASS(dio_str_status(record));
     return dio_stream_put(&output->stream, record->data, record->length);
+}
+
+dio_status dio_output_end(struct dio_output *output)
+{
+    return output->before_at < output->before_end ? other_pictures(output) : DIO_OK;
+}
+
+dio_status dio_output_count(struct dio_output *output, const struct dio_records *records, uint64_t *n, uint64_t *bad)
+{
+    struct dio_blob file;
+    *n = *bad = 0;
+    DIO_PASS(dio_blob_read(output->ctx, output->path, DIO_READ_MAP, 0, NULL, &file));
+    const char *text = (const char *)file.data;
+    size_t at = records->json ? 0 : dio_record_length(records, text, file.size);
+    for (size_t length; (length = dio_record_length(records, text + at, file.size - at)) > 0; at += length) {
+        size_t begin = dio_record_begin_length(records, text + at, length);
+        ++*n;
+        if (begin > 0) *bad += dio_record_is_bad(records, text + at + begin, length - begin);
+    }
+    dio_blob_free(output->ctx, &file);
+    return DIO_OK;
 }
 
 static void release(struct dio_output *output)
@@ -219,6 +245,7 @@ dio_status dio_output_commit(struct dio_output *output)
 
 void dio_output_abort(struct dio_output *output, bool keep)
 {
-    if (output->lock >= 0 && !keep) unlink(output->part);
+    /* Not what an earlier prediction left. */
+    if (output->lock >= 0 && !keep && output->before_end == 0) unlink(output->part);
     release(output);
 }

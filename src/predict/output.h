@@ -26,10 +26,14 @@ dio_status dio_output_open(struct dio_ctx *ctx, const struct dio_predict_options
 /* Is the picture's record there already?  A record of another picture is refused. */
 dio_status dio_output_skip(struct dio_output *output, const struct dio_records *records, const char *path, bool *there,
                            bool *bad);
+/* All pictures have been seen: records of others must not be left over. */
+dio_status dio_output_end(struct dio_output *output);
+/* Of a finished file: its records, and how many hold an error. */
+dio_status dio_output_count(struct dio_output *output, const struct dio_records *records, uint64_t *n, uint64_t *bad);
 /* Records are written in order, each whole. */
 dio_status dio_output_put(struct dio_output *output, const struct dio_str *record);
 dio_status dio_output_commit(struct dio_output *output);
-/* keep: the part stays, for resume. */
+/* keep: the part stays, for resume; what an earlier prediction left stays in any case. */
 void dio_output_abort(struct dio_output *output, bool keep);
 
 #endif

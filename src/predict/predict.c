@@ -130,6 +130,7 @@ static dio_status fill_batch(struct job *job, size_t *n)
         job->result->resumed++;
         job->result->n++;
         job->result->bad += bad;
+        if (bad) dio_bad_known(&job->bad, 1);
     }
     return DIO_OK;
 }
@@ -174,6 +175,8 @@ static dio_status run_job(struct job *job)
     size_t n = 0;
     if (job->output.complete) {
         dio_say(ctx, DIO_LEVEL_NOTE, "R7", &(struct dio_place){.file = job->options->output}, "is complete already");
+        DIO_PASS(dio_output_count(&job->output, &job->records, &job->result->n, &job->result->bad));
+        job->result->resumed = job->result->n;
         return DIO_OK;
     }
     for (;;) {
@@ -185,6 +188,7 @@ static dio_status run_job(struct job *job)
         if (job->result->n == job->result->bad) continue;
         dio_report_progress(ctx, &(struct dio_progress){"predict", "pictures", job->result->n, dio_walk_total(job->walk), NAN, NAN});
     }
+    DIO_PASS(dio_output_end(&job->output));
     if (job->result->n == 0) {
         return dio_fail(ctx, DIO_ERR_INPUT, "D2", &(struct dio_place){.file = job->options->paths[0]}, "no pictures found");
     }

@@ -1,4 +1,6 @@
 /* Predictions: rows against the scores of an evaluation, files resumed to the same bytes, names and bad pictures. */
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "data/dataset.h"
@@ -203,7 +205,10 @@ static void resume_one(const char *name, enum dio_scores scores)
     assert_int_equal(result.n, 22);
     assert_same_file(test_in(&f.folder, whole), test_in(&f.folder, cut));
     assert_ok(&f.machine.test, predict(&f, "data", cut, &how, &result)); /* complete already */
-    assert_int_equal(result.n, 0);
+    assert_int_equal(result.n, 22);
+    assert_int_equal(result.resumed, 22);
+    assert_int_equal(result.bad, 0);
+    assert_non_null(strstr(f.machine.test.said, "is complete already"));
     assert_int_equal(files_in(&f), 3);
     end(&f);
 }
@@ -309,11 +314,257 @@ static void test_outputs(void **state)
     end(&f);
 }
 
+/* What another prediction left is not mixed with this one's, and two do not write one file. */
+static void test_resume_of_fewer_pictures(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"out.csv", "out.jsonl"};
+    for (int i = 0; i < 2; i++) {
+        struct fixture f;
+        struct dio_predict_result result;
+        struct dio_predict_options how = {0};
+        begin(&f, 1);
+        write_split(&f.folder, "", 2, 4);
+        f.machine.test.ctx.on_progress = stop_soon;
+        f.machine.cancel_at = 2;
+        assert_int_equal(predict(&f, "data", names[i], &how, &result), DIO_CANCELLED);
+        atomic_store(&f.machine.cancel, 0);
+        dio_ctx_clear_error(&f.machine.test.ctx);
+        size_t before = files_in(&f);
+        unlink(test_in(&f.folder, "data/green/03.ppm"));
+        how.resume = true;
+        assert_refused(&f.machine.test, DIO_ERR_INPUT, "not those that the interrupted prediction began with",
+                       predict(&f, "data", names[i], &how, &result));
+        assert_int_equal(files_in(&f), before); /* the refusal took nothing away */
+        write_picture(test_in(&f.folder, "data/green/03.ppm"), 1, 3);
+        assert_ok(&f.machine.test, predict(&f, "data", names[i], &how, &result));
+        assert_true(result.n == 8 && result.resumed == 8);
+        end(&f);
+    }
+}
+
+static void test_resume_of_a_finished_file_with_errors(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"out.csv", "out.jsonl"};
+    struct fixture f;
+    struct dio_predict_result result;
+    begin(&f, 1);
+    write_split(&f.folder, "", 1, 3);
+    test_write(test_in(&f.folder, "data/blue/a, \"b\".ppm"), "P6 32 32 255\n", 13);
+    test_write(test_in(&f.folder, "data/blue/c \xff.ppm"), "P6 32 32 255\n", 13);
+    for (int i = 0; i < 2; i++) {
+        struct dio_predict_options how = {.max_bad = 1};
+        assert_ok(&f.machine.test, predict(&f, "data", names[i], &how, &result));
+        assert_true(result.n == 5 && result.bad == 2);
+        how.resume = true;
+        assert_ok(&f.machine.test, predict(&f, "data", names[i], &how, &result));
+        assert_true(result.n == 5 && result.bad == 2 && result.resumed == 5);
+    }
+    end(&f);
+}
+
+static void test_one_at_a_time(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct dio_predict_result result;
+    struct dio_predict_options how = {0};
+    struct dio_listing listing;
+    int lock = -1;
+    begin(&f, 1);
+    write_split(&f.folder, "", 2, 4);
+    f.machine.test.ctx.on_progress = stop_soon;
+    f.machine.cancel_at = 1;
+    assert_int_equal(predict(&f, "data", "out.csv", &how, &result), DIO_CANCELLED);
+    atomic_store(&f.machine.cancel, 0);
+    dio_ctx_clear_error(&f.machine.test.ctx);
+    assert_ok(&f.machine.test, dio_list_folder(&f.machine.test.ctx, f.folder.path, &listing));
+    for (size_t i = 0; i < listing.count; i++) {
+        if (strstr(listing.entries[i].name, ".part-")) lock = open(test_in(&f.folder, listing.entries[i].name), O_RDONLY);
+    }
+    dio_listing_free(&f.machine.test.ctx, &listing);
+    assert_true(lock >= 0);
+    assert_int_equal(flock(lock, LOCK_EX), 0);
+    for (int resume = 0; resume < 2; resume++) {
+        how.resume = resume;
+        assert_refused(&f.machine.test, DIO_ERR_ENV, "is in use by another process", predict(&f, "data", "out.csv", &how, &result));
+        assert_int_equal(files_in(&f), 2); /* and the other's work stays */
+    }
+    close(lock);
+    assert_ok(&f.machine.test, predict(&f, "data", "out.csv", &how, &result));
+    assert_true(result.resumed == 4 && result.n == 8);
+    end(&f);
+}
+
+static void test_same_bytes_for_threads_and_batches(void **state)
+{
+    (void)state;
+    char *first = NULL;
+    size_t first_length = 0;
+    for (int threads = 1; threads <= 3; threads += 2) {
+        struct fixture f;
+        struct dio_predict_result result;
+        begin(&f, threads);
+        write_split(&f.folder, "", 2, 6);
+        struct dio_predict_options how = {.scores = DIO_SCORES_LOGITS, .batch = threads == 1 ? 5 : 3};
+        assert_ok(&f.machine.test, predict(&f, "data/green", "out.csv", &how, &result));
+        size_t length;
+        char *text = test_read(test_in(&f.folder, "out.csv"), &length);
+        if (threads == 1) {
+            first = text;
+            first_length = length;
+        } else {
+            /* Only the folder's name differs, and has the same length. */
+            assert_int_equal(length, first_length);
+            const char *a = strstr(first, "green"), *b = strstr(text, "green");
+            assert_memory_equal(a, b, 40);
+            free(text);
+        }
+        end(&f);
+    }
+    free(first);
+}
+
+static void test_names_and_bad_pictures(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct dio_predict_result result;
+    begin(&f, 2);
+    write_split(&f.folder, "", 1, 2);
+    write_picture(test_in(&f.folder, "data/blue/a \xff" "b.ppm"), 0, 3);
+    test_write(test_in(&f.folder, "data/blue/broken.ppm"), "P6 32 32 255\n", 13);
+    struct dio_predict_options how = {0};
+    assert_ok(&f.machine.test, predict(&f, "data", "out.jsonl", &how, &result));
+    assert_int_equal(result.n, 4);
+    assert_int_equal(result.bad, 1);
+    char *text = test_read(test_in(&f.folder, "out.jsonl"), NULL);
+    assert_non_null(strstr(text, "a \\\\xffb.ppm\", \"path_bytes\": \""));
+    assert_non_null(strstr(text, "broken.ppm\", \"error\": \""));
+    assert_true(dio_utf8_valid(text, strlen(text), &(size_t){0}));
+    free(text);
+    assert_ok(&f.machine.test, predict(&f, "data", "out.csv", &how, &result));
+    text = test_read(test_in(&f.folder, "out.csv"), NULL);
+    assert_non_null(strstr(text, "broken.ppm,,,"));
+    free(text);
+
+    /* Nothing but bad pictures: no file. */
+    size_t before = files_in(&f);
+    assert_int_equal(predict(&f, "data/blue/broken.ppm", "none.csv", &how, &result), DIO_ERR_INPUT);
+    dio_ctx_clear_error(&f.machine.test.ctx);
+    assert_int_equal(files_in(&f), before);
+    how.stop_at_bad = true;
+    assert_int_equal(predict(&f, "data", "none.csv", &how, &result), DIO_ERR_INPUT);
+    dio_ctx_clear_error(&f.machine.test.ctx);
+    assert_int_equal(files_in(&f), before);
+    end(&f);
+}
+
+static void test_outputs(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct dio_predict_result result;
+    begin(&f, 1);
+    write_split(&f.folder, "", 1, 2);
+    test_write(test_in(&f.folder, "there.csv"), "x", 1);
+    struct dio_predict_options how = {0};
+    struct test_ctx *test = &f.machine.test;
+    assert_refused(test, DIO_ERR_USAGE, "exists; --overwrite replaces it", predict(&f, "data", "there.csv", &how, &result));
+    assert_refused(test, DIO_ERR_USAGE, "is a folder", predict(&f, "data", "data", &how, &result));
+    assert_refused(test, DIO_ERR_USAGE, "lies in an input", predict(&f, "data", "data/blue/out.csv", &how, &result));
+    assert_refused(test, DIO_ERR_ENV, "does not exist", predict(&f, "data", "missing/out.csv", &how, &result));
+    how.overwrite = true;
+    assert_ok(test, predict(&f, "data", "there.csv", &how, &result));
+    char *text = test_read(test_in(&f.folder, "there.csv"), NULL);
+    assert_true(strncmp(text, "path,label,score,error\n", 23) == 0);
+    free(text);
+    const char *path = test_in(&f.folder, "data");
+    struct dio_predict_options null = {.paths = &path, .n_paths = 1, .output = "/dev/null"};
+    assert_ok(test, dio_predict_check(&test->ctx, &null));
+    assert_ok(test, dio_predict_run(&test->ctx, f.loaded.model, &null, &result));
+    struct stat st;
+    assert_int_equal(stat("/dev/null", &st), 0);
+    assert_true(S_ISCHR(st.st_mode));
+    end(&f);
+}
+
+/* What another prediction left is not mixed with this one's, and two do not write one file. */
+static void test_resume_of_fewer_pictures(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"out.csv", "out.jsonl"};
+    for (int i = 0; i < 2; i++) {
+        struct fixture f;
+        struct dio_predict_result result;
+        struct dio_predict_options how = {0};
+        begin(&f, 1);
+        write_split(&f.folder, "", 2, 4);
+        f.machine.test.ctx.on_progress = stop_soon;
+        f.machine.cancel_at = 2;
+        assert_int_equal(predict(&f, "data", names[i], &how, &result), DIO_CANCELLED);
+        atomic_store(&f.machine.cancel, 0);
+        dio_ctx_clear_error(&f.machine.test.ctx);
+        size_t before = files_in(&f);
+        unlink(test_in(&f.folder, "data/green/03.ppm"));
+        how.resume = true;
+        assert_refused(&f.machine.test, DIO_ERR_INPUT, "not those that the interrupted prediction began with",
+                       predict(&f, "data", names[i], &how, &result));
+        assert_int_equal(files_in(&f), before); /* the refusal took nothing away */
+        write_picture(test_in(&f.folder, "data/green/03.ppm"), 1, 3);
+        assert_ok(&f.machine.test, predict(&f, "data", names[i], &how, &result));
+        assert_true(result.n == 8 && result.resumed == 8);
+        end(&f);
+    }
+}
+
+static void test_resume_of_a_finished_file_with_errors(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"out.csv", "out.jsonl"};
+    struct fixture f;
+    struct dio_predict_result result;
+    begin(&f, 1);
+    write_split(&f.folder, "", 1, 3);
+    test_write(test_in(&f.folder, "data/blue/a, \"b\".ppm"), "P6 32 32 255\n", 13);
+    test_write(test_in(&f.folder, "data/blue/c \xff.ppm"), "P6 32 32 255\n", 13);
+    for (int i = 0; i < 2; i++) {
+        struct dio_predict_options how = {.max_bad = 1};
+        assert_ok(&f.machine.test, predict(&f, "data", names[i], &how, &result));
+        assert_true(result.n == 5 && result.bad == 2);
+        how.resume = true;
+        assert_ok(&f.machine.test, predict(&f, "data", names[i], &how, &result));
+        assert_true(result.n == 5 && result.bad == 2 && result.resumed == 5);
+    }
+    end(&f);
+}
+
+static void test_one_at_a_time(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct dio_predict_result result;
+    struct dio_predict_options how = {0};
+    int lock;
+    begin(&f, 1);
+    write_split(&f.folder, "", 1, 2);
+    assert_ok(&f.machine.test, dio_lock(&f.machine.test.ctx, test_in(&f.folder, "out.csv.lock"), &lock));
+    assert_refused(&f.machine.test, DIO_ERR_ENV, "in use by process", predict(&f, "data", "out.csv", &how, &result));
+    dio_unlock(lock); /* a lock file that a killed process left is no lock */
+    assert_ok(&f.machine.test, predict(&f, "data", "out.csv", &how, &result));
+    assert_int_equal(files_in(&f), 2);
+    end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_resume_of_fewer_pictures),
+        cmocka_unit_test(test_resume_of_a_finished_file_with_errors),
+        cmocka_unit_test(test_one_at_a_time),
         cmocka_unit_test(test_same_bytes_for_threads_and_batches),
         cmocka_unit_test(test_names_and_bad_pictures),
         cmocka_unit_test(test_outputs),
