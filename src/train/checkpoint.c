@@ -264,11 +264,54 @@ broken:
     return dio_fail(ctx, DIO_ERR_INPUT, "R1", &place, "its head does not read");
 }
 
+static bool all_finite(const float *numbers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(numbers[i])) return false;
+    }
+    return true;
+}
+
+/* The optimiser's name is the last thing in front of its size and the list of tensors. */
+static struct dio_unpack behind_optimizer(const struct dio_checkpoint_file *file)
+{
+    struct dio_unpack in = {.data = file->blob.data, .length = file->numbers_at};
+    in.at = (size_t)(file->optimizer - (const char *)file->blob.data) + strlen(file->optimizer) + 1;
+    return in;
+}
+
+/* As far as the file alone tells; lists that do not fit their numbers are refused when they are loaded.  Counters are no
+ * floats: what their bits would be as such says nothing. */
+static bool file_finite(const struct dio_checkpoint_file *file)
+{
+    static const char counter[] = "num_batches_tracked";
+    const float *numbers = (const float *)(const void *)(file->blob.data + file->numbers_at);
+    size_t have = (file->blob.size - DIGEST - file->numbers_at) / sizeof(float), at = 0;
+    for (int copy = 0; copy < 2; copy++) { /* now, and at the best epoch */
+        struct dio_unpack in = behind_optimizer(file);
+        (void)dio_unpack_u64(&in);
+        uint64_t count = dio_unpack_u64(&in);
+        for (uint64_t n = 0; n < count && !in.bad; n++) {
+            const char *name = dio_unpack_text(&in);
+            uint64_t size = dio_unpack_u64(&in);
+            if (in.bad || size > have - at) return true;
+            size_t length = strlen(name), tail = sizeof counter - 1;
+            bool counts = length >= tail && strcmp(name + length - tail, counter) == 0;
+            if (!counts && !all_finite(numbers + at, (size_t)size)) return false;
+            at += (size_t)size;
+        }
+    }
+    return all_finite(numbers + at, have - at);
+}
+
+static const char not_finite[] = "holds NaN or infinity";
+
 dio_status dio_checkpoint_open(struct dio_ctx *ctx, const char *folder, struct dio_checkpoint_file *file)
 {
     dio_status status = DIO_OK;
     struct dio_listing listing = {0};
     char damaged[300] = "";
+    const char *row = "R1";
     *file = (struct dio_checkpoint_file){.blob = {.fd = -1}};
     if (dio_path_is_folder(folder)) DIO_PASS(dio_list_folder(ctx, folder, &listing));
     uint64_t steps = UINT64_MAX;
@@ -278,21 +321,25 @@ dio_status dio_checkpoint_open(struct dio_ctx *ctx, const char *folder, struct d
         file->path = path;
         DIO_TRY(dio_blob_read(ctx, path, DIO_READ_COPY, 0, NULL, &file->blob));
         const char *wrong = damage(&file->blob);
+        if (!wrong) {
+            DIO_TRY(read_head(ctx, file));
+            wrong = file_finite(file) ? NULL : not_finite;
+        }
         if (!wrong) break;
+        if (!damaged[0]) row = wrong == not_finite ? "R9" : "R1";
         if (!damaged[0]) snprintf(damaged, sizeof damaged, "%s: %s", listing.entries[at].name, wrong);
         dio_checkpoint_close(ctx, file);
     }
     if (!file->path) {
         struct dio_place place = {.file = folder};
-        status = damaged[0] ? dio_fail(ctx, DIO_ERR_INPUT, "R1", &place, "%s, and there is no other checkpoint", damaged)
+        status = damaged[0] ? dio_fail(ctx, DIO_ERR_INPUT, row, &place, "%s, and there is no other checkpoint", damaged)
                             : dio_fail(ctx, DIO_ERR_INPUT, "R1", &place, "no checkpoint to go on from");
         goto fail;
     }
     if (damaged[0]) {
-        dio_say(ctx, DIO_LEVEL_WARNING, "R1", &(struct dio_place){.file = folder}, "%s; the newest good one is %s", damaged,
+        dio_say(ctx, DIO_LEVEL_WARNING, row, &(struct dio_place){.file = folder}, "%s; the newest good one is %s", damaged,
                 dio_path_base(file->path));
     }
-    DIO_TRY(read_head(ctx, file));
 fail:
     dio_listing_free(ctx, &listing);
     if (status != DIO_OK) dio_checkpoint_close(ctx, file);
@@ -345,14 +392,6 @@ static dio_status check_tensors(struct dio_ctx *ctx, const struct dio_checkpoint
     return DIO_OK;
 }
 
-static bool all_finite(const float *numbers, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (!isfinite(numbers[i])) return false;
-    }
-    return true;
-}
-
 static bool snapshot_finite(const struct dio_graph *graph, const struct dio_snapshot *snapshot)
 {
     const float *numbers = snapshot->block;
@@ -368,9 +407,7 @@ dio_status dio_checkpoint_load(struct dio_ctx *ctx, const struct dio_checkpoint_
                                struct dio_snapshot *best, struct dio_optimizer_state *optimizer, bool weights_only)
 {
     struct dio_place place = {.file = file->path, .hint = "--weights-only starts anew from the weights"};
-    /* The optimiser's name is the last thing in front of its size and the list of tensors. */
-    struct dio_unpack in = {.data = file->blob.data, .length = file->numbers_at};
-    in.at = (size_t)(file->optimizer - (const char *)file->blob.data) + strlen(file->optimizer) + 1;
+    struct dio_unpack in = behind_optimizer(file);
     uint64_t state = dio_unpack_u64(&in);
     DIO_PASS(check_tensors(ctx, file, &in, graph, best));
     bool same = strcmp(file->optimizer, optimizer->optimizer->name) == 0 && state == optimizer->block_floats;
@@ -393,5 +430,5 @@ dio_status dio_checkpoint_load(struct dio_ctx *ctx, const struct dio_checkpoint_
         optimizer->t = file->head.position.optimizer_t;
     }
     place.hint = NULL;
-    return finite ? DIO_OK : dio_fail(ctx, DIO_ERR_INPUT, "R9", &place, "holds NaN or infinity");
+    return finite ? DIO_OK : dio_fail(ctx, DIO_ERR_INPUT, "R9", &place, "%s", not_finite);
 }

@@ -87,7 +87,7 @@ struct dio_checkpoint_file {
 };
 
 /* The newest good one in the folder.  Damaged ones are named in a warning ("checksum differs; the newest good one is ...",
- * row R1); of a newer version: refused (R2).  None at all: DIO_ERR_INPUT. */
+ * row R1), and so are those that hold NaN (R9); of a newer version: refused (R2).  None at all: DIO_ERR_INPUT. */
 dio_status dio_checkpoint_open(struct dio_ctx *ctx, const char *folder, struct dio_checkpoint_file *file);
 /* That file and no other. */
 dio_status dio_checkpoint_open_at(struct dio_ctx *ctx, const char *path, struct dio_checkpoint_file *file);

@@ -128,27 +128,41 @@ static double rate_at(const struct phase *phase, uint64_t batch)
     return dio_schedule_rate(phase->schedule, &phase->settings, (double)step);
 }
 
-/* Batches up to one step of the optimiser. */
+/* Gradients were weighed by the places of the step's batches; where pictures of them were missing, the rest weighs more. */
+static void scale_gradients(struct phase *phase, float factor)
+{
+    const struct dio_graph *graph = phase->loop->graph;
+    for (int i = 0; i < graph->n_params; i++) {
+        float *grad = dio_plan_grad(phase->plan, i);
+        size_t size = grad ? dio_snapshot_size(&graph->params[i]) : 0;
+        for (size_t n = 0; n < size; n++) grad[n] *= factor;
+    }
+}
+
+/* Batches up to one step of the optimiser: the mean over all pictures of theirs, as of one batch. */
 static dio_status step_batches(struct phase *phase)
 {
     struct dio_loop *loop = phase->loop;
     uint64_t accumulate = (uint64_t)loop->options->accumulate, first = loop->position.step;
     uint64_t end = first + accumulate < phase->batches ? first + accumulate : phase->batches;
     double lr = rate_at(phase, first);
-    bool any = false;
+    uint64_t size = (uint64_t)loop->options->batch_size, last = end * size < phase->count ? end * size : phase->count;
+    uint64_t places = last - first * size, used = 0;
+    bool single = end - first == 1;
     while (loop->position.step < end) {
         struct dio_feature_batch batch;
         DIO_PASS(dio_features_next(loop->features, loop->bad, &batch));
         if (batch.taken == 0) return dio_fail(loop->ctx, DIO_ERR_INTERNAL, NULL, NULL, "an epoch ended early");
         bool alone = batch.n == 1 && phase->moving_statistics && phase->batches > 1;
         if (batch.n > 0 && !alone) {
-            DIO_PASS(one_batch(phase, &batch, any, 1.0f / (float)(end - first)));
-            any = true;
+            DIO_PASS(one_batch(phase, &batch, used > 0, single ? 1.0f : (float)((double)batch.n / (double)places)));
+            used += batch.n;
         }
         loop->position.step++;
         loop->position.steps++;
     }
-    if (any) dio_optimizer_apply(loop->compute->team, &loop->optimizer, loop->graph, phase->plan, lr);
+    if (used > 0 && used < places && !single) scale_gradients(phase, (float)((double)places / (double)used));
+    if (used > 0) dio_optimizer_apply(loop->compute->team, &loop->optimizer, loop->graph, phase->plan, lr);
     loop->position.optimizer_t = loop->optimizer.t;
     return DIO_OK;
 }

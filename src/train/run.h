@@ -15,6 +15,7 @@ struct dio_run {
     struct dio_train_options *options;
     char *folder;
     bool folder_is_new;   /* nothing of an earlier run in it */
+    bool folder_is_default; /* runs/<recipe>-N beside the recipe; `runs` is made when it is claimed */
     int lock;             /* -1: not held */
 
     struct dio_dataset *dataset;
@@ -27,7 +28,8 @@ struct dio_run {
     struct dio_model *model;            /* loaded.model */
     bool head_only;                     /* nothing but the head learns */
     struct dio_prepare prepare;
-    float *class_weights;
+    float *class_weights;               /* NULL: all weigh the same */
+    uint64_t *class_counts;
 
     struct dio_receipt_line *receipt;   /* of the frozen tensors, before */
     size_t n_receipt;
@@ -74,6 +76,8 @@ dio_status dio_run_open_data(struct dio_run *run);
 dio_status dio_run_open_model(struct dio_run *run);
 /* The network with its loss, features, optimiser, snapshots. */
 dio_status dio_run_make_loop(struct dio_run *run);
+/* Balanced class weights as these items ask for: the refit's are not the search's.  N / (K n_k): each class weighs the same. */
+void dio_run_weigh_classes(struct dio_run *run, const uint32_t *items, size_t count);
 /* Features of all that will be needed. */
 dio_status dio_run_cover(struct dio_run *run);
 

@@ -31,7 +31,7 @@ dio_status dio_run_write(struct dio_run *run, const char *name, const struct dio
 
 /* ---- claiming ---- */
 
-/* runs/<recipe>-N, the first N that is free. */
+/* runs/<recipe>-N in the recipe's folder, the first N that is free. */
 static dio_status default_name(struct dio_run *run)
 {
     struct dio_ctx *ctx = run->ctx;
@@ -40,14 +40,24 @@ static dio_status default_name(struct dio_run *run)
     }
     const char *base = dio_path_base(run->options->recipe), *dot = strrchr(base, '.');
     int length = (int)(dot && dot > base ? (size_t)(dot - base) : strlen(base));
-    for (int n = 1; n < 1000000; n++) {
-        run->folder = dio_sprintf(ctx, "runs/%.*s-%d", length, base, n);
-        if (!run->folder) return DIO_ERR_ENV;
-        if (!dio_path_exists(run->folder)) return dio_mkdirs(ctx, "runs");
-        dio_free(ctx, run->folder);
-        run->folder = NULL;
+    char *beside = dio_path_parent(ctx, run->options->recipe), *runs = beside ? dio_path_join(ctx, beside, "runs") : NULL;
+    dio_status status = runs ? DIO_OK : DIO_ERR_ENV;
+    run->folder_is_default = true;
+    for (int n = 1; n < 1000000 && status == DIO_OK && !run->folder; n++) {
+        run->folder = dio_sprintf(ctx, "%s/%.*s-%d", runs, length, base, n);
+        if (!run->folder) {
+            status = DIO_ERR_ENV;
+        } else if (dio_path_exists(run->folder)) {
+            dio_free(ctx, run->folder);
+            run->folder = NULL;
+        }
     }
-    return dio_fail(ctx, DIO_ERR_ENV, "A6", NULL, "runs/%.*s-1 to -999999 exist", length, base);
+    if (status == DIO_OK && !run->folder) {
+        status = dio_fail(ctx, DIO_ERR_ENV, "A6", NULL, "%s/%.*s-1 to -999999 exist", runs, length, base);
+    }
+    dio_free(ctx, beside);
+    dio_free(ctx, runs);
+    return status;
 }
 
 static dio_status check_inputs(struct dio_run *run)
@@ -100,6 +110,11 @@ static dio_status check_folder(struct dio_run *run, bool resume)
     if (resume) return dio_fail(ctx, DIO_ERR_ENV, "R1", &place, "no such run folder");
     run->folder_is_new = true;
     char *parent = dio_path_parent(ctx, run->folder);
+    if (parent && run->folder_is_default && !dio_path_exists(parent)) { /* `runs`, which will be made */
+        char *above = dio_path_parent(ctx, parent);
+        dio_free(ctx, parent);
+        parent = above;
+    }
     if (!parent) return DIO_ERR_ENV;
     dio_status status = DIO_OK;
     if (!dio_path_is_folder(parent)) {
@@ -125,6 +140,12 @@ dio_status dio_run_check_folder(struct dio_run *run, bool resume)
 dio_status dio_run_claim(struct dio_run *run, bool resume)
 {
     struct dio_ctx *ctx = run->ctx;
+    if (run->folder_is_default) {
+        char *runs = dio_path_parent(ctx, run->folder);
+        dio_status made = runs ? dio_mkdirs(ctx, runs) : DIO_ERR_ENV;
+        dio_free(ctx, runs);
+        DIO_PASS(made);
+    }
     if (mkdir(run->folder, 0777) != 0 && errno != EEXIST) return dio_fail_errno(ctx, run->folder, "mkdir", errno);
     char *lock = dio_run_path(run, ".lock");
     if (!lock) return DIO_ERR_ENV;

@@ -208,27 +208,30 @@ dio_status dio_run_open_model(struct dio_run *run)
 
 /* ---- loop ---- */
 
-/* N / (K n_k): each class weighs the same in all. */
+void dio_run_weigh_classes(struct dio_run *run, const uint32_t *items, size_t count)
+{
+    size_t classes = dio_dataset_classes(run->dataset);
+    if (!run->class_weights) return;
+    memset(run->class_counts, 0, classes * sizeof *run->class_counts);
+    for (size_t i = 0; i < count; i++) run->class_counts[dio_dataset_item(run->dataset, items[i])->label]++;
+    for (size_t k = 0; k < classes; k++) {
+        double of_class = run->class_counts[k] ? (double)run->class_counts[k] : 1;
+        run->class_weights[k] = (float)((double)count / ((double)classes * of_class));
+    }
+}
+
 static dio_status weigh_classes(struct dio_run *run)
 {
     size_t classes = dio_dataset_classes(run->dataset);
     struct dio_graph *graph = run->loop.graph;
     int param = dio_graph_find_param(graph, "loss.class_weight");
     if (param < 0) return DIO_OK;
-    uint64_t *counts = dio_alloc_zeroed(run->ctx, classes, sizeof *counts, "class counts");
+    run->class_counts = dio_alloc_array(run->ctx, classes, sizeof *run->class_counts, "class counts");
     run->class_weights = dio_alloc_array(run->ctx, classes, sizeof *run->class_weights, "class weights");
-    if (!counts || !run->class_weights) {
-        dio_free(run->ctx, counts);
-        return DIO_ERR_ENV;
-    }
-    for (size_t i = 0; i < run->n_train; i++) counts[dio_dataset_item(run->dataset, run->train[i])->label]++;
-    for (size_t k = 0; k < classes; k++) {
-        double count = counts[k] ? (double)counts[k] : 1;
-        run->class_weights[k] = (float)((double)run->n_train / ((double)classes * count));
-    }
+    if (!run->class_counts || !run->class_weights) return DIO_ERR_ENV;
     graph->params[param].data = run->class_weights;
     graph->params[param].trainable = false;
-    dio_free(run->ctx, counts);
+    dio_run_weigh_classes(run, run->train, run->n_train);
     return DIO_OK;
 }
 

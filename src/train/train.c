@@ -126,6 +126,7 @@ static dio_status search_and_refit(struct dio_run *run)
         if (refit) DIO_PASS(begin_refit(run));
     }
     if (loop->position.phase == DIO_PHASE_REFIT) {
+        dio_run_weigh_classes(run, run->all, run->n_all);
         return dio_loop_run(loop, run->all, run->n_all, (int64_t)loop->position.refit_epochs);
     }
     dio_snapshot_restore(loop->graph, &loop->best);
@@ -193,6 +194,7 @@ static void close_run(struct dio_run *run)
     dio_free(ctx, run->test);
     dio_free(ctx, run->all);
     dio_free(ctx, run->class_weights);
+    dio_free(ctx, run->class_counts);
     dio_free(ctx, run->receipt);
     dio_free(ctx, run->model_text);
     dio_str_free(&run->recipe);
@@ -322,6 +324,9 @@ static dio_status take_over(struct dio_run *run, const struct dio_checkpoint_fil
     loop->records = records;
     if (file->head.n_records > 0) memcpy(loop->records, file->records, file->head.n_records * sizeof *loop->records);
     loop->n_records = file->head.n_records;
+    /* Items of other data have other numbers. */
+    if (memcmp(&file->head.data, &run->data, sizeof run->data) != 0) return DIO_OK;
+    dio_bad_known(&run->bad, file->head.n_bad);
     return dio_features_known_bad(run->features, file->bad, file->head.n_bad);
 }
 

@@ -131,8 +131,14 @@ with Workplace() as work:
     recipe = work / "r.yaml"
     recipe.write_text(f"model: {MODEL}\ndata: tiles\nepochs: 3\nseed: 2\n")
     check.exits(0, "check", "--recipe", recipe)
-    check.exits(0, "train", "--recipe", recipe, cwd=work)
-    made = list((work / "runs").glob("r-*")) if (work / "runs").exists() else []
-    check.that(len(made) == 1, "a recipe alone makes runs/<recipe>-N", list(work.iterdir()))
+    nodata = work / "nodata.yaml"
+    nodata.write_text(f"model: {MODEL}\ndata: missing\n")
+    check.exits(3, "train", "--recipe", nodata, cwd=lonely)
+    check.that(not (work / "runs").exists(), "no runs/ before the data were looked at")
+    for n in (1, 2):
+        check.exits(0, "train", "--recipe", "../r.yaml", cwd=lonely)
+        made = sorted(p.name for p in (work / "runs").glob("*")) if (work / "runs").exists() else []
+        check.that(made == [f"r-{i}" for i in range(1, n + 1)], "a recipe alone makes runs/<recipe>-N beside it", made)
+    check.that(not (lonely / "runs").exists(), "and not where the program was started")
     check.exits(0, "check", tiles)
 check.end()

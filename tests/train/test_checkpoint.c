@@ -146,6 +146,36 @@ static void test_damage(void **state)
     test_end(&test);
 }
 
+static void test_not_finite(void **state)
+{
+    (void)state;
+    struct test_ctx test;
+    struct test_folder folder;
+    struct net net;
+    struct dio_checkpoint_file file;
+    for (int where = 0; where < 3; where++) { /* now, at the best epoch, in the optimiser */
+        test_begin(&test);
+        test_folder_make(&folder);
+        assert_ok(&test, make_net(&test.ctx, &net, 1));
+        float *number = where == 0 ? &net.weight[5] : where == 1 ? &net.best.block[5] : &net.optimizer.block[5];
+        float good = *number;
+        assert_ok(&test, write_one(&test.ctx, folder.path, &net, 5));
+        *number = where == 1 ? INFINITY : NAN;
+        assert_ok(&test, write_one(&test.ctx, folder.path, &net, 6));
+        assert_ok(&test, dio_checkpoint_open(&test.ctx, folder.path, &file));
+        assert_int_equal(file.head.position.steps, 5);
+        assert_non_null(strstr(test.said, "ckpt-6: holds NaN or infinity; the newest good one is ckpt-5"));
+        dio_checkpoint_close(&test.ctx, &file);
+        unlink(test_in(&folder, "ckpt-5"));
+        assert_refused(&test, DIO_ERR_INPUT, "ckpt-6: holds NaN or infinity, and there is no other checkpoint",
+                       dio_checkpoint_open(&test.ctx, folder.path, &file));
+        *number = good;
+        free_net(&test.ctx, &net);
+        test_folder_remove(&folder);
+        test_end(&test);
+    }
+}
+
 static void test_cache_file(void **state)
 {
     (void)state;
@@ -233,6 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_cache_file),
         cmocka_unit_test(test_short_memory),
     };

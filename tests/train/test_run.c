@@ -370,6 +370,109 @@ static void test_bad_pictures(void **state)
     test_folder_remove(&data);
 }
 
+/* --max-bad counts those of before the break. */
+static void test_bad_pictures_over_a_break(void **state)
+{
+    (void)state;
+    struct test_folder data;
+    char more[600], path[600];
+    test_folder_make(&data);
+    write_split(&data, "train", 2, 10);
+    write_split(&data, "val", 2, 4);
+    struct stat st;
+    snprintf(path, sizeof path, "%s/data/train/green/03.ppm", data.path);
+    assert_int_equal(stat(path, &st), 0);
+    char *cut = calloc(1, (size_t)st.st_size); /* of the same size: the list of files stays the same */
+    assert_non_null(cut);
+    test_write(path, cut, (size_t)st.st_size);
+    snprintf(more, sizeof more, HEAD " data=%s/data max_bad=0.05 no_cache=true", data.path); /* one of 28 may be bad */
+    assert_ran(run_on(2, 4, false, with("bad-break", more)), DIO_CANCELLED);
+    struct ran once = run_on(2, 5, true, on("bad-break", ""));
+    assert_ran(once, DIO_CANCELLED);
+    assert_int_equal(once.n_bad, 1); /* and is not counted twice */
+    snprintf(path, sizeof path, "%s/data/train/blue/05.ppm", data.path);
+    test_write(path, cut, (size_t)st.st_size);
+    assert_refusal(run_on(2, 0, true, on("bad-break", "")), DIO_ERR_INPUT, "2 of 28 pictures could not be read");
+    free(cut);
+    test_folder_remove(&data);
+}
+
+/* What metrics.jsonl says of the first record with this text. */
+static double metric(const char *run, const char *record, const char *name)
+{
+    char path[64], wanted[64];
+    snprintf(path, sizeof path, "%s/metrics.jsonl", run);
+    snprintf(wanted, sizeof wanted, "\"%s\": ", name);
+    char *text = test_read(test_in(&folder, path), NULL), *at = strstr(text, record);
+    at = at ? strstr(at, wanted) : NULL;
+    if (!at) fail_msg("%s: no %s of %s", path, name, record);
+    double value = strtod(at + strlen(wanted), NULL);
+    free(text);
+    return value;
+}
+
+/* Classes that are equally many in all, but not in what validation leaves: the refit's weights are all 1. */
+static void test_refit_weighs_anew(void **state)
+{
+    (void)state;
+    struct test_folder data;
+    struct test_ctx test;
+    struct dio_str text;
+    char more[600];
+    test_folder_make(&data);
+    test_begin(&test);
+    write_split(&data, "", 2, 10);
+    dio_str_init(&text, &test.ctx);
+    dio_str_add(&text, "path,label,group\n");
+    /* Ten patients with a blue one each, and two with five green ones: validation gets five of those or none. */
+    for (int i = 0; i < 10; i++) {
+        dio_str_addf(&text, "blue/%02d.ppm,blue,p%d\ngreen/%02d.ppm,green,p%d\n", i, i, i, 10 + i / 5);
+    }
+    test_write(test_in(&data, "data/list.csv"), text.data, text.length);
+    bool told_apart = false;
+    for (int seed = 1; seed <= 3; seed++) {
+        char plain[32], weighed[32];
+        snprintf(plain, sizeof plain, "plain-%d", seed);
+        snprintf(weighed, sizeof weighed, "weighed-%d", seed);
+        snprintf(more, sizeof more, "epochs=1 batch_size=8 freeze=backbone lr=0.01 data=%s/data/list.csv root=%s/data seed=%d", data.path,
+                 data.path, seed);
+        struct ran ran = run_on(1, 0, false, with(plain, more));
+        assert_ran(ran, DIO_OK);
+        assert_true(ran.refitted);
+        snprintf(more + strlen(more), sizeof more - strlen(more), " class_weights=balanced");
+        assert_ran(run_on(1, 0, false, with(weighed, more)), DIO_OK);
+        told_apart |= metric(plain, "\"search\"", "train_loss") != metric(weighed, "\"search\"", "train_loss");
+        assert_true(metric(plain, "\"refit\"", "train_loss") == metric(weighed, "\"refit\"", "train_loss"));
+    }
+    assert_true(told_apart); /* else the test says nothing */
+    dio_str_free(&text);
+    test_end(&test);
+    test_folder_remove(&data);
+}
+
+/* Batches that lost pictures weigh as much as what is left of them. */
+static void test_accumulation_over_bad_pictures(void **state)
+{
+    (void)state;
+    struct test_folder data;
+    char more[600], path[600];
+    test_folder_make(&data);
+    write_split(&data, "train", 2, 12);
+    write_split(&data, "val", 2, 4);
+    for (int i = 0; i < 7; i++) {
+        snprintf(path, sizeof path, "%s/data/train/%s/%02d.ppm", data.path, i % 2 ? "green" : "blue", i);
+        test_write(path, "P6 32 32 255\nshort", 18);
+    }
+    snprintf(more, sizeof more, HEAD " data=%s/data max_bad=0.5", data.path);
+    struct ran eight = run_on(1, 0, false, with("eight-bad", more));
+    assert_ran(eight, DIO_OK);
+    snprintf(more, sizeof more, HEAD " data=%s/data max_bad=0.5 batch_size=4 accumulate=2", data.path);
+    struct ran fours = run_on(1, 0, false, with("fours-bad", more));
+    assert_ran(fours, DIO_OK);
+    if (!(fabs(eight.train_loss - fours.train_loss) < 1e-5)) fail_msg("%.9g and %.9g", eight.train_loss, fours.train_loss);
+    test_folder_remove(&data);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "train") == 0) return child(argv[2], argv[3]);
@@ -386,6 +489,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_longer),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_bad_pictures),
+        cmocka_unit_test(test_bad_pictures_over_a_break),
+        cmocka_unit_test(test_refit_weighs_anew),
+        cmocka_unit_test(test_accumulation_over_bad_pictures),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
