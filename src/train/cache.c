@@ -45,6 +45,11 @@ static const char *fault(const struct dio_blob *blob, const struct dio_digest *k
     return NULL;
 }
 
+uint64_t dio_cache_bytes(uint64_t rows, uint64_t floats)
+{
+    return sizeof(struct head) + sizeof(struct tail) + DIGEST + rows * (floats * sizeof(float) + ENTRY);
+}
+
 static size_t slot_of(const struct dio_cache *cache, const struct dio_cache_entry *entry)
 {
     uint64_t word;

@@ -34,6 +34,12 @@ int64_t dio_cache_find(const struct dio_cache *cache, const struct dio_cache_ent
 const float *dio_cache_row(const struct dio_cache *cache, int64_t row);
 void dio_cache_entry_at(const struct dio_cache *cache, int64_t row, struct dio_cache_entry *entry);
 
+uint64_t dio_cache_bytes(uint64_t rows, uint64_t floats); /* of a file with so many rows */
+/* Room for `bytes` more below `limit`: the oldest files of the folder go, never those of `keep` (paths, some NULL).  Files
+ * that are mapped elsewhere stay readable there.  What went is said in a note. */
+dio_status dio_cache_make_room(struct dio_ctx *ctx, const char *folder, uint64_t limit, uint64_t bytes,
+                               const char *const *keep, size_t n_keep);
+
 /* Writing, row by row. */
 struct dio_cache_writer {
     struct dio_writer writer;

@@ -289,14 +289,41 @@ static dio_status look_up(struct dio_features *features, struct view *view, cons
     return DIO_OK;
 }
 
-static dio_status copy_old_rows(struct view *view, struct dio_cache_writer *writer)
+/* Rows of the file as it was.  Those that this run has no use for stay behind where they would go over the limit. */
+static dio_status copy_old_rows(struct dio_features *features, struct view *view, size_t more, struct dio_cache_writer *writer)
 {
+    dio_status status;
     struct dio_cache_entry entry;
-    for (uint64_t row = 0; row < view->cache.count; row++) {
-        dio_cache_entry_at(&view->cache, (int64_t)row, &entry);
-        DIO_PASS(dio_cache_add(writer, &entry, dio_cache_row(&view->cache, (int64_t)row)));
+    uint64_t old = view->cache.count;
+    bool all = dio_cache_bytes(old + more, features->floats) <= features->options.limit;
+    bool *used = dio_alloc_zeroed(features->ctx, (size_t)old + 1, sizeof *used, "feature rows");
+    DIO_TRY(used ? DIO_OK : DIO_ERR_ENV);
+    for (size_t i = 0; i < dio_dataset_count(features->options.dataset); i++) {
+        if (view->rows[i] >= 0) used[view->rows[i]] = true;
     }
-    return DIO_OK;
+    for (uint64_t row = 0; row < old; row++) {
+        if (!all && !used[row]) continue;
+        dio_cache_entry_at(&view->cache, (int64_t)row, &entry);
+        DIO_TRY(dio_cache_add(writer, &entry, dio_cache_row(&view->cache, (int64_t)row)));
+    }
+fail:
+    dio_free(features->ctx, used);
+    return status;
+}
+
+/* The limit holds for the folder, whoever filled it. */
+static dio_status make_room(struct dio_features *features, const struct view *view, size_t more)
+{
+    struct dio_ctx *ctx = features->ctx;
+    const char **keep = dio_alloc_array(ctx, features->n_views, sizeof *keep, "feature views");
+    if (!keep) return DIO_ERR_ENV;
+    for (size_t v = 0; v < features->n_views; v++) keep[v] = features->views[v].path;
+    uint64_t bytes = dio_cache_bytes(view->cache.count + more, features->floats);
+    bool there = view->cache.blob.data != NULL; /* its own bytes are counted already, and it is replaced */
+    if (there) bytes -= dio_cache_bytes(view->cache.count, features->floats);
+    dio_status status = dio_cache_make_room(ctx, features->options.folder, features->options.limit, bytes, keep, features->n_views);
+    dio_free(ctx, keep);
+    return status;
 }
 
 static void run_prefix(struct dio_features *features, size_t n, const float *pixels)
@@ -360,6 +387,19 @@ fail:
     return status;
 }
 
+/* After the file was replaced: rows that were found before may stand elsewhere. */
+static dio_status find_again(struct dio_features *features, struct view *view, const uint32_t *items, size_t count,
+                             uint32_t *missing, size_t *n_missing)
+{
+    size_t all = dio_dataset_count(features->options.dataset);
+    DIO_PASS(look_up(features, view, items, count, missing, n_missing));
+    for (size_t i = 0; i < all && view->cache.blob.data; i++) {
+        struct dio_cache_entry entry = entry_of(features, view, (uint32_t)i);
+        if (view->rows[i] >= 0) view->rows[i] = dio_cache_find(&view->cache, &entry);
+    }
+    return DIO_OK;
+}
+
 static dio_status cover_view(struct dio_features *features, struct view *view, const uint32_t *items, size_t count,
                              struct dio_bad *bad)
 {
@@ -371,18 +411,22 @@ static dio_status cover_view(struct dio_features *features, struct view *view, c
     DIO_TRY(missing ? DIO_OK : DIO_ERR_ENV);
     DIO_TRY(look_up(features, view, items, count, missing, &n_missing));
     if (n_missing > 0) {
-        size_t before = (size_t)view->cache.count;
         DIO_TRY(dio_mkdirs(ctx, features->options.folder));
+        DIO_TRY(make_room(features, view, n_missing));
         DIO_TRY(dio_cache_begin(ctx, view->path, &view->key, features->floats, &writer));
-        DIO_TRY(copy_old_rows(view, &writer));
-        DIO_TRY(compute(features, view, missing, n_missing, bad, &writer));
-        if (writer.count > before) {
+        DIO_TRY(copy_old_rows(features, view, n_missing, &writer));
+        size_t before = writer.count;
+        dio_status computed = compute(features, view, missing, n_missing, bad, &writer);
+        /* What was computed until an interruption is a cache as any other: the rest is missing in it, and made later. */
+        bool keep = computed == DIO_OK || computed == DIO_CANCELLED;
+        if (keep && writer.count > before) {
             DIO_TRY(dio_cache_commit(&writer));
             dio_cache_close(ctx, &view->cache);
-            DIO_TRY(look_up(features, view, items, count, missing, &n_missing));
+            if (computed == DIO_OK) DIO_TRY(find_again(features, view, items, count, missing, &n_missing));
         } else {
             dio_cache_abort(&writer);
         }
+        DIO_TRY(computed);
     }
     dio_free(ctx, missing);
     return DIO_OK;

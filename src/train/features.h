@@ -21,7 +21,7 @@ struct dio_features_options {
     int64_t views;          /* K random views of each picture, where features are cached; 1: the plain picture */
     int64_t batch;
     const char *folder;     /* of the cache */
-    uint64_t limit;         /* bytes that all features may take */
+    uint64_t limit;         /* bytes that the folder's files may take, those of other runs included */
     bool no_cache;
     uint64_t memory_limit;
 };

@@ -49,14 +49,14 @@ struct machine {
     struct dio_kernels kernels;
     atomic_int cancel;
     int steps, cancel_at;  /* progress reports of training epochs; at which one to cancel */
-    uint64_t pictures;     /* of the feature stage */
+    uint64_t pictures, cancel_pictures; /* of the feature stage */
 };
 
 static inline void count_steps(void *arg, const struct dio_progress *progress)
 {
     struct machine *machine = arg;
     if (strcmp(progress->unit, "pictures") == 0) {
-        machine->pictures++;
+        if (++machine->pictures == machine->cancel_pictures) atomic_store(&machine->cancel, 1);
     } else if (++machine->steps == machine->cancel_at) {
         atomic_store(&machine->cancel, 1);
     }
@@ -107,10 +107,12 @@ struct ran {
     uint64_t n_bad;
     bool refitted, early_stopped, already_complete, run_named;
     int steps, warnings;
+    char said[16384];
     uint64_t pictures;
 };
 
-/* A run, or its continuation, on a machine of its own; cancel_at 0: never, -1: before it begins. */
+/* A run, or its continuation, on a machine of its own; cancel_at 0: never, -1: before it begins, -1 - N: at the Nth report of
+ * the feature stage. */
 static inline struct ran run_on(int threads, int cancel_at, bool resume, const char *text)
 {
     struct machine machine;
@@ -119,8 +121,9 @@ static inline struct ran run_on(int threads, int cancel_at, bool resume, const c
     struct ran ran;
     memset(&ran, 0, sizeof ran);
     machine_start(&machine, threads);
-    machine.cancel_at = cancel_at;
-    if (cancel_at < 0) atomic_store(&machine.cancel, 1);
+    machine.cancel_at = cancel_at > 0 ? cancel_at : 0;
+    machine.cancel_pictures = cancel_at < -1 ? (uint64_t)(-1 - cancel_at) : 0;
+    if (cancel_at == -1) atomic_store(&machine.cancel, 1);
     settings(&machine, &options, text);
     ran.status = resume ? dio_train_resume(&machine.test.ctx, options.output, &options, &result)
                         : dio_train_run(&machine.test.ctx, &options, &result);
@@ -139,6 +142,7 @@ static inline struct ran run_on(int threads, int cancel_at, bool resume, const c
     ran.steps = machine.steps;
     ran.warnings = machine.test.warnings;
     ran.pictures = machine.pictures;
+    snprintf(ran.said, sizeof ran.said, "%s", machine.test.said);
     dio_train_result_free(&machine.test.ctx, &result);
     dio_train_options_free(&options);
     machine_stop(&machine);
