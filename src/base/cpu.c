@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -164,18 +163,4 @@ void dio_cpu_detect(struct dio_cpu *cpu)
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     if (pages > 0 && page > 0) cpu->memory = (uint64_t)pages * (uint64_t)page;
     cpu->memory_limit = group.memory < cpu->memory ? group.memory : cpu->memory;
-}
-
-uint64_t dio_cpu_peak_rss(void)
-{
-    FILE *file = fopen("/proc/self/status", "re");
-    unsigned long long kilobytes = 0;
-    char line[256];
-    while (file && fgets(line, sizeof line, file)) {
-        if (sscanf(line, "VmHWM: %llu", &kilobytes) == 1) break;
-    }
-    if (file) fclose(file);
-    struct rusage usage;
-    if (kilobytes == 0 && getrusage(RUSAGE_SELF, &usage) == 0) kilobytes = (unsigned long long)usage.ru_maxrss;
-    return (uint64_t)kilobytes * 1024;
 }

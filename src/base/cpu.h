@@ -23,6 +23,5 @@ struct dio_cpu {
 };
 
 void dio_cpu_detect(struct dio_cpu *cpu);
-uint64_t dio_cpu_peak_rss(void); /* bytes, of this process */
 
 #endif

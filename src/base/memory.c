@@ -12,10 +12,9 @@
 /* Stands right before every block: its size for the counts, and the way back to what malloc gave. */
 struct header {
     size_t size;
-    uint32_t offset; /* from malloc's pointer to the block */
-    uint32_t check;
+    size_t offset; /* from malloc's pointer to the block */
 };
-enum { HEADER = 16, ALIGNMENT = 64, CHECK = 0x44494F21, HUGE_PAGE = 2 << 20, HUGE_FROM = 4 << 20 };
+enum { HEADER = 16, ALIGNMENT = 64, HUGE_PAGE = 2 << 20, HUGE_FROM = 4 << 20 };
 _Static_assert(sizeof(struct header) <= HEADER, "the header has to fit");
 
 static struct header *header_of(void *block)
@@ -53,7 +52,7 @@ static void count_live(struct dio_ctx *ctx, int blocks, int64_t bytes)
 static void *finish_block(struct dio_ctx *ctx, unsigned char *base, size_t offset, size_t size)
 {
     unsigned char *block = base + offset;
-    *header_of(block) = (struct header){size, (uint32_t)offset, CHECK};
+    *header_of(block) = (struct header){size, offset};
     count_live(ctx, 1, (int64_t)size);
     return block;
 }
@@ -120,7 +119,6 @@ void dio_free(struct dio_ctx *ctx, void *block)
     struct header *header = header_of(block);
     unsigned char *base = (unsigned char *)block - header->offset;
     count_live(ctx, -1, -(int64_t)header->size);
-    header->check = 0;
     free(base);
 }
 

@@ -176,14 +176,6 @@ void dio_loader_close(struct dio_loader *loader)
     dio_free(ctx, loader);
 }
 
-void dio_loader_restart(struct dio_loader *loader, const uint32_t *order, size_t count, uint32_t epoch)
-{
-    loader->options.order = order;
-    loader->options.count = count;
-    loader->options.epoch = epoch;
-    loader->next = 0;
-}
-
 /* Good pictures move up over bad ones; both stay in order. */
 static void compact(struct dio_loader *loader, size_t first, size_t taken, struct dio_batch *batch)
 {

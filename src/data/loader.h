@@ -62,10 +62,8 @@ struct dio_batch {
 };
 
 dio_status dio_loader_open(struct dio_ctx *ctx, const struct dio_loader_options *options, struct dio_loader **loader);
-/* The next batch, valid until the next call; taken 0 at the end. */
+/* The next batch, decoded on the whole team, valid until the next call; taken 0 at the end. */
 dio_status dio_loader_next(struct dio_loader *loader, struct dio_ctx *ctx, struct dio_batch *batch);
-/* Starts again with another order (as long as before, or shorter) and epoch. */
-void dio_loader_restart(struct dio_loader *loader, const uint32_t *order, size_t count, uint32_t epoch);
 void dio_loader_close(struct dio_loader *loader);
 
 #endif

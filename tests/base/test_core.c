@@ -259,7 +259,6 @@ static void test_machine(void **state)
         if (cpu.flags & DIO_CPU_AVX512) assert_int_equal((cpu.flags & DIO_CPU_BF16) != 0, strstr(line, " avx512_bf16 ") != NULL);
     }
     if (file) fclose(file);
-    assert_true(dio_cpu_peak_rss() > 100000);
     double before = dio_clock_seconds();
     dio_clock_utc(utc, sizeof utc);
     assert_int_equal(strlen(utc), 20);

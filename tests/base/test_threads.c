@@ -1,4 +1,3 @@
-#include "base/background.h"
 #include "base/threads.h"
 
 #include <sched.h>
@@ -215,62 +214,19 @@ static void test_few_threads(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static dio_status start_both(struct test_ctx *test, void *arg)
+static dio_status start_team(struct test_ctx *test, void *arg)
 {
     struct dio_team *team = NULL;
-    struct dio_background *background = NULL;
     (void)arg;
     DIO_PASS(dio_team_start(&test->ctx, 2, &team));
-    dio_status status = dio_background_start(&test->ctx, 2, &background);
-    dio_background_stop(&test->ctx, background);
     dio_team_stop(&test->ctx, team);
-    return status;
+    return DIO_OK;
 }
 
 static void test_memory(void **state)
 {
     (void)state;
-    test_fail_each_allocation(start_both, NULL);
-}
-
-/* Decoding beside computing: both complete, every piece once. */
-static void test_background(void **state)
-{
-    (void)state;
-    static const int helpers[] = {0, 1, 2, 5};
-    static struct counts decoded[2], computed;
-    for (size_t h = 0; h < sizeof helpers / sizeof *helpers; h++) {
-        struct test_ctx test;
-        struct dio_team *team;
-        struct dio_background *background;
-        test_begin(&test);
-        assert_ok(&test, dio_team_start(&test.ctx, 2, &team));
-        assert_ok(&test, dio_background_start(&test.ctx, helpers[h], &background));
-        int threads = dio_background_threads(background, team);
-        assert_int_equal(threads, helpers[h] + 2);
-        memset(decoded, 0, sizeof decoded);
-        memset(&computed, 0, sizeof computed);
-        computed.threads = 2;
-        decoded[0].threads = decoded[1].threads = threads;
-        struct dio_job jobs[2] = {{.run = count_piece, .arg = &decoded[0], .pieces = PIECES}, {.run = count_piece, .arg = &decoded[1], .pieces = 17}};
-        for (int step = 0; step < 50; step++) {
-            dio_background_submit(background, &jobs[0]);
-            dio_background_submit(background, &jobs[1]);
-            dio_team_for(team, 64, count_piece, &computed);
-            dio_background_wait(background, &jobs[step % 2], team);
-            dio_background_wait(background, &jobs[1 - step % 2], NULL);
-            each_once(&decoded[0], PIECES, 1);
-            each_once(&decoded[1], 17, 1);
-        }
-        each_once(&computed, 64, 50);
-        struct dio_job empty = {.run = count_piece, .arg = &computed, .pieces = 0};
-        dio_background_submit(background, &empty);
-        dio_background_wait(background, &empty, team);
-        dio_background_submit(background, &jobs[0]); /* dropped by stop */
-        dio_background_stop(&test.ctx, background);
-        dio_team_stop(&test.ctx, team);
-        test_end(&test);
-    }
+    test_fail_each_allocation(start_team, NULL);
 }
 
 int main(void)
@@ -278,7 +234,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_few_threads), /* first: it forks, and threads do not outlive a fork */
         cmocka_unit_test(test_team),   cmocka_unit_test(test_many_regions), cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_memory), cmocka_unit_test(test_background),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
