@@ -173,24 +173,10 @@ void diopter_options_destroy(diopter_options *options)
     dio_free(ctx, options);
 }
 
-static bool is_choice(const char *choices, const char *value)
-{
-    size_t length = strlen(value);
-    for (const char *at = choices; at && length > 0;) {
-        size_t one = strcspn(at, "|");
-        if (one == length && strncmp(at, value, one) == 0) return true;
-        at = at[one] ? at + one + 1 : NULL;
-    }
-    return false;
-}
-
 static dio_status refuse(struct dio_ctx *ctx, const char *name, const char *wanted, const char *value)
 {
     char spelled[64], shown[256];
-    (void)snprintf(spelled, sizeof spelled, "%s", name);
-    for (char *at = spelled; *at; at++) {
-        if (*at == '_') *at = '-';
-    }
+    dio_option_spelling(spelled, sizeof spelled, name);
     dio_escape(shown, sizeof shown, value, strlen(value), 200);
     return dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "--%s must be %s, not \"%s\"", spelled, wanted, shown);
 }
@@ -217,7 +203,7 @@ static dio_status check_extra(struct dio_ctx *ctx, const struct extra *extra, co
         (void)snprintf(wanted, sizeof wanted, "a number from %s to %s", low, high);
         return refuse(ctx, extra->name, wanted, value);
     case DIO_OPTION_T_CHOICE:
-        if (is_choice(extra->choices, value)) return DIO_OK;
+        if (dio_is_choice(extra->choices, value, strlen(value))) return DIO_OK;
         (void)snprintf(wanted, sizeof wanted, "one of %s", extra->choices);
         return refuse(ctx, extra->name, wanted, value);
     case DIO_OPTION_T_TEXT:
@@ -239,11 +225,7 @@ static dio_status keep(struct dio_ctx *ctx, char **slot, const char *value)
 static dio_status set_train_option(diopter_options *options, size_t index, const char *value)
 {
     char shown[64] = "--";
-    const char *name = dio_option_at(index)->name;
-    for (size_t i = 0; name[i] && i + 3 < sizeof shown; i++) {
-        shown[i + 2] = name[i] == '_' ? '-' : name[i];
-        shown[i + 3] = '\0';
-    }
+    dio_option_spelling(shown + 2, sizeof shown - 2, dio_option_at(index)->name);
     const struct dio_place nowhere = {0};
     return dio_option_set(&options->context->ctx, &options->train, index, value, strlen(value), DIO_FROM_COMMAND,
                           DIO_ERR_USAGE, &nowhere, shown);

@@ -103,6 +103,23 @@ bool dio_same_file(const char *a, const char *b)
     return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
+dio_status dio_path_lies_in(struct dio_ctx *ctx, const char *path, const char *other, bool *inside)
+{
+    char *at = dio_path_parent(ctx, path);
+    *inside = dio_same_file(path, other);
+    for (int depth = 0; at && !*inside && depth < 256; depth++) {
+        *inside = dio_same_file(at, other);
+        char *parent = dio_path_parent(ctx, at);
+        bool top = !parent || strcmp(parent, at) == 0;
+        dio_free(ctx, at);
+        at = parent;
+        if (top) break;
+    }
+    bool failed = !at;
+    dio_free(ctx, at);
+    return failed ? DIO_ERR_ENV : DIO_OK;
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(((const struct dio_dirent *)a)->name, ((const struct dio_dirent *)b)->name);

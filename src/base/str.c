@@ -123,6 +123,23 @@ const char *dio_nearest(const char *word, const char *const *candidates, size_t 
     return nearest;
 }
 
+bool dio_is_choice(const char *choices, const char *text, size_t length)
+{
+    for (const char *at = choices; at && length > 0;) {
+        size_t one = strcspn(at, "|");
+        if (one == length && memcmp(at, text, one) == 0) return true;
+        at = at[one] ? at + one + 1 : NULL;
+    }
+    return false;
+}
+
+void dio_option_spelling(char *out, size_t out_size, const char *name)
+{
+    size_t i = 0;
+    for (; name[i] && i + 1 < out_size; i++) out[i] = name[i] == '_' ? '-' : name[i];
+    out[i] = '\0';
+}
+
 /* Does `c` belong to the class that begins after '['?  *end: behind the ']', or NULL when there is none (then '[' means
  * itself). */
 static bool in_class(const char *class, unsigned char c, const char **end)

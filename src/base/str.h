@@ -45,6 +45,12 @@ size_t dio_format_float(char *out, size_t out_size, float value);
  * distance may be a third of the longer word's length.  The first of equals. */
 const char *dio_nearest(const char *word, const char *const *candidates, size_t count);
 
+/* Is the text one of "a|b|c"?  Never for an empty text, nor where choices is NULL. */
+bool dio_is_choice(const char *choices, const char *text, size_t length);
+
+/* An option's name as the command line spells it: '-' for '_'. */
+void dio_option_spelling(char *out, size_t out_size, const char *name);
+
 /* fnmatch-like glob over names: * (any run), ?, [abc], [a-z], [!abc]; no special meaning for '/' or '.'. */
 bool dio_glob(const char *pattern, const char *text);
 

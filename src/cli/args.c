@@ -42,13 +42,6 @@ bool cli_takes(const struct cli_verb *verb, const diopter_option_info *info)
     return (info->uses & verb->uses) != 0;
 }
 
-static void spelled(char *out, size_t size, const char *name)
-{
-    size_t i = 0;
-    for (; name[i] && i + 1 < size; i++) out[i] = name[i] == '_' ? '-' : name[i];
-    out[i] = '\0';
-}
-
 static const struct cli_option *find_in(const struct cli_option *options, const char *name, char letter)
 {
     for (; options && options->name; options++) {
@@ -78,7 +71,7 @@ static bool find_library(const struct cli_verb *verb, const char *name, struct f
     for (size_t i = 0; diopter_option_at(i, &info); i++) {
         if (!cli_takes(verb, &info)) continue;
         char spelling[64];
-        spelled(spelling, sizeof spelling, info.name);
+        dio_option_spelling(spelling, sizeof spelling, info.name);
         bool flag = info.kind == DIOPTER_OPTION_FLAG;
         bool negated = flag && strncmp(name, "no-", 3) == 0 && strcmp(name + 3, spelling) == 0;
         if (negated || strcmp(name, spelling) == 0) {
@@ -113,7 +106,7 @@ static const char *nearest_option(const struct cli_verb *verb, const char *name,
     const struct cli_option *tables[2] = {verb->options, cli_common_options};
     for (int t = 0; t < 2; t++) {
         for (const struct cli_option *o = tables[t]; o && o->name && count < MOST; o++) {
-            spelled(spellings[count], sizeof spellings[count], o->name);
+            dio_option_spelling(spellings[count], sizeof spellings[count], o->name);
             candidates[count] = spellings[count];
             count++;
         }
@@ -121,7 +114,7 @@ static const char *nearest_option(const struct cli_verb *verb, const char *name,
     diopter_option_info info = {.size = sizeof info};
     for (size_t i = 0; diopter_option_at(i, &info) && count < MOST; i++) {
         if (!cli_takes(verb, &info)) continue;
-        spelled(spellings[count], sizeof spellings[count], info.name);
+        dio_option_spelling(spellings[count], sizeof spellings[count], info.name);
         candidates[count] = spellings[count];
         count++;
     }
@@ -141,16 +134,6 @@ static int unknown_option(const struct cli *cli, const char *name)
     return cli_usage_error(cli, "unknown flag --%s; see: diopter %s --help", cli_escaped(name), cli->verb->name);
 }
 
-static bool is_choice(const char *choices, const char *value)
-{
-    size_t length = strlen(value);
-    for (const char *at = choices; at && length > 0; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL) {
-        size_t one = strcspn(at, "|");
-        if (one == length && strncmp(at, value, one) == 0) return true;
-    }
-    return false;
-}
-
 static int refuse_choice(const struct cli *cli, const char *name, const char *choices, const char *value)
 {
     return cli_usage_error(cli, "--%s must be one of %s, not \"%s\"", name, choices, cli_escaped(value));
@@ -158,7 +141,7 @@ static int refuse_choice(const struct cli *cli, const char *name, const char *ch
 
 static int check_own(const struct cli *cli, const struct cli_option *option, const char *value)
 {
-    if (option->choices && !is_choice(option->choices, value)) {
+    if (option->choices && !dio_is_choice(option->choices, value, strlen(value))) {
         return refuse_choice(cli, option->name, option->choices, value);
     }
     int64_t number;
@@ -176,7 +159,7 @@ static int add(struct cli *cli, const char *name, const char *value, bool librar
         if (strcmp(cli->given[i].name, name) == 0) {
             if (strcmp(cli->given[i].value, value) == 0) return 0;
             char spelling[64];
-            spelled(spelling, sizeof spelling, name);
+            dio_option_spelling(spelling, sizeof spelling, name);
             return cli_usage_error(cli, "--%s is given twice, as \"%s\" and as \"%s\"", spelling,
                                    cli_escaped(cli->given[i].value), cli_escaped(value));
         }
@@ -216,7 +199,9 @@ static int parse_long(struct cli *cli, int argc, char **argv, int *at)
         if (value[0] == '-' && value[1] == '-') return cli_usage_error(cli, "--%s needs a value", cli_escaped(name));
     }
     int code = own ? check_own(cli, own, value) : 0;
-    if (!code && found.choices && !is_choice(found.choices, value)) code = refuse_choice(cli, name, found.choices, value);
+    if (!code && found.choices && !dio_is_choice(found.choices, value, strlen(value))) {
+        code = refuse_choice(cli, name, found.choices, value);
+    }
     return code ? code : add(cli, found.name, value, found.library);
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "cli/cli.h"
 
 /* One option of either table, ready to be shown. */
@@ -16,17 +17,10 @@ struct shown {
 
 typedef void each_fn(void *arg, const struct shown *option);
 
-static void dashes(char *out, size_t size, const char *name)
-{
-    size_t i = 0;
-    for (; name[i] && i + 1 < size; i++) out[i] = name[i] == '_' ? '-' : name[i];
-    out[i] = '\0';
-}
-
 static void show_own(const struct cli_option *option, const char *group, struct shown *out)
 {
     memset(out, 0, sizeof *out);
-    dashes(out->name, sizeof out->name, option->name);
+    dio_option_spelling(out->name, sizeof out->name, option->name);
     out->group = group;
     out->value = option->value != NULL;
     out->path = option->value && (strstr(option->value, "FILE") || strstr(option->value, "RUN") || strstr(option->value, "DATA"));
@@ -42,7 +36,7 @@ static void show_own(const struct cli_option *option, const char *group, struct 
 static void show_library(const diopter_option_info *info, struct shown *out)
 {
     memset(out, 0, sizeof *out);
-    dashes(out->name, sizeof out->name, info->name);
+    dio_option_spelling(out->name, sizeof out->name, info->name);
     out->group = info->group;
     out->value = info->kind != DIOPTER_OPTION_FLAG;
     out->path = info->kind == DIOPTER_OPTION_PATH;

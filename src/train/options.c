@@ -137,16 +137,6 @@ static dio_status refuse_range(const struct setting *setting)
     return refuse(setting, wanted);
 }
 
-static bool in_choices(const char *choices, const char *text, size_t length)
-{
-    for (const char *at = choices; *at;) {
-        size_t n = strcspn(at, "|");
-        if (n == length && memcmp(at, text, n) == 0) return true;
-        at += n + (at[n] == '|');
-    }
-    return false;
-}
-
 static dio_status refuse_choice(const struct setting *setting)
 {
     char copy[256], found[220], hint[100];
@@ -247,11 +237,11 @@ static dio_status set_value(struct dio_train_options *options, const struct sett
     case DIO_OPTION_T_NUMBERS: return set_numbers(setting, out);
     case DIO_OPTION_T_AUGMENT: return set_augment(options, setting);
     case DIO_OPTION_T_FLAG:
-        if (!in_choices("true|false", setting->text, setting->length)) return refuse(setting, "true or false");
+        if (!dio_is_choice("true|false", setting->text, setting->length)) return refuse(setting, "true or false");
         *(bool *)out = setting->length == 4;
         return DIO_OK;
     case DIO_OPTION_T_CHOICE:
-        if (!in_choices(option->choices, setting->text, setting->length)) return refuse_choice(setting);
+        if (!dio_is_choice(option->choices, setting->text, setting->length)) return refuse_choice(setting);
         break;
     case DIO_OPTION_T_TEXT:
         if (setting->length == 0) return refuse(setting, "a name");

@@ -198,6 +198,33 @@ static void test_streams(void **state)
     test_end(&test);
 }
 
+/* By what is there, not by spelling: links, "..", and outputs that are still to be made. */
+static void test_lies_in(void **state)
+{
+    (void)state;
+    struct test_ctx test;
+    struct test_folder folder;
+    test_begin(&test);
+    test_folder_make(&folder);
+    assert_ok(&test, dio_mkdirs(&test.ctx, test_in(&folder, "data/a")));
+    assert_ok(&test, dio_mkdirs(&test.ctx, test_in(&folder, "other")));
+    assert_int_equal(symlink("data", test_in(&folder, "link")), 0);
+    static const struct {
+        const char *path;
+        bool inside;
+    } cases[] = {{"data", true},      {"data/new/run", true}, {"link/a/run", true}, {"data/../data/run", true},
+                 {"other/run", false}, {"data2", false},       {"", false}};
+    char data[512];
+    snprintf(data, sizeof data, "%s", test_in(&folder, "data"));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool inside;
+        assert_ok(&test, dio_path_lies_in(&test.ctx, test_in(&folder, cases[i].path), data, &inside));
+        assert_int_equal(inside, cases[i].inside);
+    }
+    test_folder_remove(&folder);
+    test_end(&test);
+}
+
 static void test_paths(void **state)
 {
     (void)state;
@@ -308,6 +335,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reading), cmocka_unit_test(test_writing), cmocka_unit_test(test_no_space), cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_lies_in),
         cmocka_unit_test(test_paths),   cmocka_unit_test(test_folders), cmocka_unit_test(test_lock),     cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -209,6 +209,17 @@ static dio_status build_text(struct test_ctx *test, void *arg)
     return status;
 }
 
+static void test_choices(void **state)
+{
+    (void)state;
+    assert_true(dio_is_choice("a|bc|d", "bc", 2) && dio_is_choice("a|bc|d", "d", 1) && dio_is_choice("a", "ab", 1));
+    assert_false(dio_is_choice("a|bc|d", "b", 1) || dio_is_choice("a|bc|d", "a|bc", 4) || dio_is_choice("a||d", "", 0));
+    assert_false(dio_is_choice(NULL, "a", 1) || dio_is_choice("", "a", 1));
+    char out[8];
+    dio_option_spelling(out, sizeof out, "max_px_all");
+    assert_string_equal(out, "max-px-");
+}
+
 static void test_building(void **state)
 {
     (void)state;
@@ -221,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_escape),     cmocka_unit_test(test_utf8),       cmocka_unit_test(test_parse_double),
         cmocka_unit_test(test_parse_i64),  cmocka_unit_test(test_round_trip), cmocka_unit_test(test_locale),
         cmocka_unit_test(test_nearest),    cmocka_unit_test(test_glob),       cmocka_unit_test(test_building),
+        cmocka_unit_test(test_choices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
