@@ -395,7 +395,7 @@ static dio_status load_file(struct loading *loading, const char *path)
     if (!loading->answer.arch) {
         out->unknown = dio_strdup(ctx, loading->answer.why);
         if (!out->unknown) return DIO_ERR_ENV;
-        return dio_load_scan(ctx, out);
+        return dio_loaded_scan(ctx, out);
     }
     DIO_PASS(build_known(loading));
     return finish(loading);

@@ -55,6 +55,8 @@ struct dio_loaded {
  * messages.  On failure *out is already empty. */
 dio_status dio_model_load(struct dio_ctx *ctx, const char *path, const struct dio_load_options *options,
                           struct dio_loaded *out);
+/* For weights of no known architecture: messages on what is not finite (row S18), with nonfinite_tensors. */
+dio_status dio_loaded_scan(struct dio_ctx *ctx, struct dio_loaded *loaded);
 /* Hands the messages to the context's sink. */
 void dio_loaded_say(struct dio_ctx *ctx, const struct dio_loaded *loaded);
 /* For verbs that need a model: fails with what is missing (row J5) when there is none. */

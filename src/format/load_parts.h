@@ -12,9 +12,6 @@ dio_status dio_loaded_message(struct dio_ctx *ctx, struct dio_loaded *loaded, en
  * was not used and what is not finite. */
 dio_status dio_load_weights(struct dio_ctx *ctx, struct dio_loaded *loaded, struct dio_model *model, const char *prefix);
 
-/* For weights of no known architecture: says what is not finite. */
-dio_status dio_load_scan(struct dio_ctx *ctx, struct dio_loaded *loaded);
-
 /* What config.json says over what is there; false: it says nothing about preprocessing. */
 bool dio_recipe_from_config(const struct dio_origin_config *config, struct dio_image_recipe *recipe);
 

@@ -110,7 +110,7 @@ static dio_status end_nonfinite(struct dio_ctx *ctx, struct dio_loaded *loaded)
                               loaded->nonfinite_tensors - NAMED);
 }
 
-dio_status dio_load_scan(struct dio_ctx *ctx, struct dio_loaded *loaded)
+dio_status dio_loaded_scan(struct dio_ctx *ctx, struct dio_loaded *loaded)
 {
     for (size_t i = 0; i < loaded->weights.count; i++) {
         const struct dio_weight *weight = &loaded->weights.items[i];

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/describe.h"
-#include "format/format.h"
+#include "base/str.h"
+#include "format/load.h"
 
 static void show(void *arg, const struct dio_message *message)
 {
@@ -47,19 +47,23 @@ static dio_status print_sums(struct dio_ctx *ctx, const struct dio_weights *weig
     return DIO_OK;
 }
 
-static dio_status print_listing(struct dio_ctx *ctx, const struct dio_weights *weights)
+static dio_status print_listing(struct dio_ctx *ctx, struct dio_loaded *loaded)
 {
-    struct dio_weights_summary summary;
-    struct dio_str text;
+    const struct dio_weights *weights = &loaded->weights;
     if (weights->note) {
         dio_say(ctx, DIO_LEVEL_NOTE, weights->note_code, &(struct dio_place){.file = weights->path}, "%s", weights->note);
     }
-    DIO_PASS(dio_weights_scan(ctx, weights, true, &summary));
-    dio_str_init(&text, ctx);
-    dio_status status = dio_weights_describe(weights, &summary, &text);
-    if (status == DIO_OK) fputs(text.data, stdout);
-    dio_str_free(&text);
-    return status;
+    DIO_PASS(dio_loaded_scan(ctx, loaded));
+    dio_loaded_say(ctx, loaded);
+    for (size_t i = 0; i < weights->count; i++) {
+        const struct dio_weight *item = &weights->items[i];
+        char dims[400], name[208];
+        dio_dims_format(dims, sizeof dims, item->dims, item->rank);
+        dio_escape(name, sizeof name, item->name, item->name_length, 200);
+        printf("%s  %s %s\n", name, dio_dtype_name(item->dtype), dims);
+    }
+    printf("%zu tensors\n", weights->count);
+    return DIO_OK;
 }
 
 /* What a config.json beside the weights says. */
@@ -91,7 +95,7 @@ int main(int argc, char **argv)
 {
     struct dio_alloc_stats stats = {0};
     struct dio_ctx ctx;
-    struct dio_weights weights;
+    struct dio_loaded loaded = {.has_weights = true};
     struct dio_read_options options = {0};
     const char *path = NULL, *write = NULL;
     enum dio_dtype floats = DIO_F32;
@@ -112,12 +116,14 @@ int main(int argc, char **argv)
     }
     dio_ctx_init(&ctx, &stats);
     ctx.on_message = show;
-    dio_status status = dio_weights_read(&ctx, path, &options, &weights);
+    dio_status status = dio_weights_read(&ctx, path, &options, &loaded.weights);
     if (status == DIO_OK) {
-        status = sums ? print_sums(&ctx, &weights) : print_listing(&ctx, &weights);
+        loaded.weights_path = dio_strdup(&ctx, path);
+        if (!loaded.weights_path) status = DIO_ERR_ENV;
+        else status = sums ? print_sums(&ctx, &loaded.weights) : print_listing(&ctx, &loaded);
         if (status == DIO_OK && !sums) status = print_config(&ctx, path);
-        if (status == DIO_OK && write) status = write_again(&ctx, &weights, write, floats);
-        dio_weights_free(&ctx, &weights);
+        if (status == DIO_OK && write) status = write_again(&ctx, &loaded.weights, write, floats);
+        dio_loaded_free(&ctx, &loaded);
     }
     if (status != DIO_OK) show(NULL, &ctx.error);
     if (atomic_load(&stats.live_blocks) != 0) {

@@ -4,25 +4,21 @@
 
 #include "support.h"
 
-#include "format/describe.h"
-#include "format/format.h"
+#include "format/load.h"
 
-/* Reads, scans and describes a file, as `info` does; everything is freed again. */
+/* Reads a file and every value in it, as `info` does for weights of no known architecture; everything is freed again. */
 static inline dio_status read_all(struct test_ctx *test, const char *path)
 {
-    struct dio_weights weights;
-    struct dio_weights_summary summary;
-    struct dio_str text;
-    dio_status status = dio_weights_read(&test->ctx, path, NULL, &weights);
-    if (status != DIO_OK) return status;
-    if (weights.note) {
-        dio_say(&test->ctx, DIO_LEVEL_NOTE, weights.note_code, &(struct dio_place){.file = path}, "%s", weights.note);
+    struct dio_loaded loaded = {.has_weights = true};
+    DIO_PASS(dio_weights_read(&test->ctx, path, NULL, &loaded.weights));
+    if (loaded.weights.note) {
+        dio_say(&test->ctx, DIO_LEVEL_NOTE, loaded.weights.note_code, &(struct dio_place){.file = path}, "%s",
+                loaded.weights.note);
     }
-    dio_str_init(&text, &test->ctx);
-    status = dio_weights_scan(&test->ctx, &weights, true, &summary);
-    if (status == DIO_OK) status = dio_weights_describe(&weights, &summary, &text);
-    dio_str_free(&text);
-    dio_weights_free(&test->ctx, &weights);
+    loaded.weights_path = dio_strdup(&test->ctx, path);
+    dio_status status = loaded.weights_path ? dio_loaded_scan(&test->ctx, &loaded) : DIO_ERR_ENV;
+    if (status == DIO_OK) dio_loaded_say(&test->ctx, &loaded);
+    dio_loaded_free(&test->ctx, &loaded);
     return status;
 }
 

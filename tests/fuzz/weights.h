@@ -4,28 +4,22 @@
 
 #include <string.h>
 
-#include "format/describe.h"
-#include "format/format.h"
+#include "format/load.h"
 
 static inline dio_status fuzz_read(struct dio_ctx *ctx, const char *format, const uint8_t *data, size_t size)
 {
-    struct dio_weights weights;
-    struct dio_weights_summary summary;
+    struct dio_loaded loaded = {.has_weights = true};
     struct dio_read_options options = {0};
-    struct dio_str text;
     struct dio_blob blob = {.size = size, .fd = -1};
     unsigned char *copy = dio_alloc(ctx, size, "fuzz input");
     if (!copy) return DIO_ERR_ENV;
     if (size) memcpy(copy, data, size);
     blob.data = copy;
-    dio_weights_init(&weights, ctx);
-    dio_str_init(&text, ctx);
-    dio_status status = dio_format_find(format)->read(ctx, "fuzz", &blob, &options, &weights);
-    if (status == DIO_OK) status = dio_weights_scan(ctx, &weights, false, &summary);
-    if (status == DIO_OK) status = dio_weights_describe(&weights, &summary, &text);
-    dio_str_free(&text);
+    dio_weights_init(&loaded.weights, ctx);
+    dio_status status = dio_format_find(format)->read(ctx, "fuzz", &blob, &options, &loaded.weights);
+    if (status == DIO_OK) status = dio_loaded_scan(ctx, &loaded);
     if (blob.data) dio_blob_free(ctx, &blob);
-    dio_weights_free(ctx, &weights);
+    dio_loaded_free(ctx, &loaded);
     return status;
 }
 
