@@ -7,6 +7,22 @@ const double dio_imagenet_mean[3] = {0.485, 0.456, 0.406};
 const double dio_imagenet_std[3] = {0.229, 0.224, 0.225};
 const double dio_half[3] = {0.5, 0.5, 0.5};
 
+void dio_build_pooled_head(struct dio_graph *graph, int x, const char *head, int64_t classes, int *features, int *logits)
+{
+    *features = dio_node1(graph, "global_avg_pool", "avgpool", x, "%s", "");
+    *logits = -1;
+    if (classes > 0) {
+        dio_graph_stage(graph, "head");
+        *logits = dio_node1(graph, "linear", head, *features, "out=%lld", (long long)classes);
+    }
+}
+
+void dio_defaults_pytorch(const struct dio_arch_variant *variant, struct dio_arch_config *config)
+{
+    (void)variant;
+    config->bn_eps = 1e-5;
+}
+
 int64_t dio_head_classes(const struct dio_shape *weight, int rank, int64_t features)
 {
     enum { MANY = 1 << 16 };

@@ -23,6 +23,12 @@ int dio_build_conv(const struct dio_build *build, int x, const char *name, const
 int dio_build_conv_bn(const struct dio_build *build, int x, const char *conv_name, const char *bn_name,
                       const struct dio_build_conv *conv, const char *activation);
 
+/* Global pooling to the features and, where classes are wanted, a linear layer in the stage "head": names as PyTorch's
+ * ResNets have them.  logits -1: no head. */
+void dio_build_pooled_head(struct dio_graph *graph, int x, const char *head, int64_t classes, int *features, int *logits);
+/* dio_arch.defaults of families whose batch norm has PyTorch's own epsilon and that have no other choices. */
+void dio_defaults_pytorch(const struct dio_arch_variant *variant, struct dio_arch_config *config);
+
 /* Outputs of a head whose weight has this shape; 0 for no head, and for one that asks for more than the features have. */
 int64_t dio_head_classes(const struct dio_shape *weight, int rank, int64_t features);
 

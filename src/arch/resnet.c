@@ -122,12 +122,7 @@ static void build(struct dio_graph *graph, const struct dio_arch_variant *varian
             in = block.planes * (layout->bottleneck ? 4 : 1);
         }
     }
-    *features = dio_node1(graph, "global_avg_pool", "avgpool", x, "%s", "");
-    *logits = -1;
-    if (config->classes > 0) {
-        dio_graph_stage(graph, "head");
-        *logits = dio_node1(graph, "linear", "fc", *features, "out=%lld", (long long)config->classes);
-    }
+    dio_build_pooled_head(graph, x, "fc", config->classes, features, logits);
 }
 
 static bool is_4d(const struct dio_shape *shape, int64_t k, int64_t c, int64_t r)
@@ -178,12 +173,6 @@ static bool recognise(const struct dio_arch *arch, const struct dio_tensor_list 
     return false;
 }
 
-static void defaults(const struct dio_arch_variant *variant, struct dio_arch_config *config)
-{
-    (void)variant;
-    config->bn_eps = 1e-5;
-}
-
 static const char *const anchors[] = {"conv1.weight", NULL};
 
 const struct dio_arch dio_arch_resnet = {
@@ -194,5 +183,5 @@ const struct dio_arch dio_arch_resnet = {
     .anchors = anchors,
     .build = build,
     .recognise = recognise,
-    .defaults = defaults,
+    .defaults = dio_defaults_pytorch,
 };

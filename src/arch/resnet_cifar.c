@@ -84,12 +84,7 @@ static void build(struct dio_graph *graph, const struct dio_arch_variant *varian
                                layout->projected, config->naming);
         }
     }
-    *features = dio_node1(graph, "global_avg_pool", "avgpool", x, "%s", "");
-    *logits = -1;
-    if (config->classes > 0) {
-        dio_graph_stage(graph, "head");
-        *logits = dio_node1(graph, "linear", head_name(config->naming), *features, "out=%lld", (long long)config->classes);
-    }
+    dio_build_pooled_head(graph, x, head_name(config->naming), config->classes, features, logits);
 }
 
 static bool fits(const struct dio_tensor_list *tensors, const struct layout *layout, enum dio_naming naming)
@@ -134,12 +129,6 @@ static bool recognise(const struct dio_arch *arch, const struct dio_tensor_list 
     return false;
 }
 
-static void defaults(const struct dio_arch_variant *variant, struct dio_arch_config *config)
-{
-    (void)variant;
-    config->bn_eps = 1e-5;
-}
-
 static const char *const anchors[] = {"conv1.weight", NULL};
 
 const struct dio_arch dio_arch_resnet_cifar = {
@@ -150,5 +139,5 @@ const struct dio_arch dio_arch_resnet_cifar = {
     .anchors = anchors,
     .build = build,
     .recognise = recognise,
-    .defaults = defaults,
+    .defaults = dio_defaults_pytorch,
 };
