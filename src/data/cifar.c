@@ -125,7 +125,7 @@ static dio_status add_records(struct dio_ctx *ctx, const struct dio_files *files
                                 .inode = at + flavour->label_bytes};
         char path[300];
         snprintf(path, sizeof path, "%.255s#%llu", dio_files_path(files, file), (unsigned long long)i);
-        DIO_PASS(dio_dataset_add_name(ctx, dataset, path, &item.path));
+        DIO_PASS(dio_names_add(ctx, &dataset->names, path, strlen(path), NULL, &item.path));
         DIO_PASS(dio_dataset_add_item(ctx, dataset, &item));
     }
     return DIO_OK;

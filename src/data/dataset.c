@@ -30,7 +30,7 @@ void dio_dataset_free(struct dio_dataset *dataset)
     }
     dio_free(ctx, dataset->sources);
     dio_free(ctx, dataset->items);
-    dio_free(ctx, dataset->names);
+    dio_free(ctx, dataset->names.text);
     dio_text_set_free(ctx, &dataset->groups);
     dio_arena_free(&dataset->arena);
     dio_free(ctx, dataset);
@@ -56,17 +56,6 @@ dio_status dio_dataset_add_source(struct dio_ctx *ctx, struct dio_dataset *datas
     return DIO_OK;
 }
 
-dio_status dio_dataset_add_name(struct dio_ctx *ctx, struct dio_dataset *dataset, const char *name, uint32_t *offset)
-{
-    size_t length = strlen(name) + 1;
-    if (dataset->names_used + length >= UINT32_MAX) return dio_fail(ctx, DIO_ERR_INPUT, "D12", NULL, "too many pictures");
-    DIO_PASS(dio_grow(ctx, (void **)&dataset->names, &dataset->names_capacity, dataset->names_used + length, 1, "file names"));
-    memcpy(dataset->names + dataset->names_used, name, length);
-    *offset = (uint32_t)dataset->names_used;
-    dataset->names_used += length;
-    return DIO_OK;
-}
-
 dio_status dio_dataset_add_item(struct dio_ctx *ctx, struct dio_dataset *dataset, const struct dio_item *item)
 {
     if (dataset->count >= UINT32_MAX - 1) return dio_fail(ctx, DIO_ERR_INPUT, "D12", NULL, "too many pictures");
@@ -86,11 +75,9 @@ dio_status dio_dataset_take_files(struct dio_ctx *ctx, struct dio_files *files, 
     dataset->count = files->count;
     dataset->capacity = files->capacity;
     dataset->names = files->names;
-    dataset->names_used = files->names_used;
-    dataset->names_capacity = files->names_capacity;
     files->items = NULL;
-    files->names = NULL;
-    files->count = files->capacity = files->names_used = files->names_capacity = 0;
+    files->names = (struct dio_names){0};
+    files->count = files->capacity = 0;
     for (size_t i = 0; i < dataset->count; i++) dataset->items[i].source = source;
     return DIO_OK;
 }
@@ -199,7 +186,8 @@ static dio_status append(struct dio_ctx *ctx, struct dio_dataset *to, struct dio
     }
     for (size_t i = 0; i < from->count; i++) {
         struct dio_item item = from->items[i];
-        DIO_PASS(dio_dataset_add_name(ctx, to, dio_dataset_name(from, &item), &item.path));
+        const char *name = dio_dataset_name(from, &item);
+        DIO_PASS(dio_names_add(ctx, &to->names, name, strlen(name), NULL, &item.path));
         if (item.group >= 0) DIO_PASS(dio_text_set_put(ctx, &to->groups, from->groups.texts[item.group], &item.group));
         item.source = (uint16_t)(item.source + base);
         item.split = (uint8_t)split;

@@ -23,8 +23,7 @@ struct dio_dataset {
     struct dio_arena arena; /* class names, roots */
     struct dio_item *items;
     size_t count, capacity;
-    char *names;
-    size_t names_used, names_capacity;
+    struct dio_names names;
     struct dio_source *sources;
     size_t n_sources, sources_capacity;
     char **classes;
@@ -51,13 +50,12 @@ dio_status dio_manifest_open(struct dio_ctx *ctx, const char *path, const struct
 
 static inline const char *dio_dataset_name(const struct dio_dataset *dataset, const struct dio_item *item)
 {
-    return dataset->names + item->path;
+    return dataset->names.text + item->path;
 }
 
 /* ---- building ---- */
 dio_status dio_dataset_add_source(struct dio_ctx *ctx, struct dio_dataset *dataset, const char *root, int fd,
                                   uint16_t *index); /* takes the descriptor over, also when it fails */
-dio_status dio_dataset_add_name(struct dio_ctx *ctx, struct dio_dataset *dataset, const char *name, uint32_t *offset);
 dio_status dio_dataset_add_item(struct dio_ctx *ctx, struct dio_dataset *dataset, const struct dio_item *item);
 dio_status dio_dataset_take_files(struct dio_ctx *ctx, struct dio_files *files, struct dio_dataset *dataset);
 

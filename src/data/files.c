@@ -15,25 +15,34 @@ void dio_files_free(struct dio_ctx *ctx, struct dio_files *files)
     dio_free(ctx, files->folders);
     dio_free(ctx, files->root);
     dio_free(ctx, files->items);
-    dio_free(ctx, files->names);
+    dio_free(ctx, files->names.text);
     *files = (struct dio_files){.fd = -1};
+}
+
+dio_status dio_names_add(struct dio_ctx *ctx, struct dio_names *names, const char *name, size_t length, const char *file,
+                         uint32_t *offset)
+{
+    if (names->used + length + 1 > UINT32_MAX) {
+        return dio_fail(ctx, DIO_ERR_INPUT, "D12", &(struct dio_place){.file = file}, "too many files");
+    }
+    DIO_PASS(dio_grow(ctx, (void **)&names->text, &names->capacity, names->used + length + 1, 1, "file names"));
+    memcpy(names->text + names->used, name, length);
+    names->text[names->used + length] = '\0';
+    *offset = (uint32_t)names->used;
+    names->used += length + 1;
+    return DIO_OK;
 }
 
 dio_status dio_files_add(struct dio_ctx *ctx, struct dio_files *files, const char *name, size_t length,
                         const struct dio_item *item)
 {
-    if (files->names_used + length + 1 > UINT32_MAX || files->count >= UINT32_MAX - 1) {
-        struct dio_place place = {.file = files->root};
-        return dio_fail(ctx, DIO_ERR_INPUT, "D12", &place, "too many files");
+    if (files->count >= UINT32_MAX - 1) {
+        return dio_fail(ctx, DIO_ERR_INPUT, "D12", &(struct dio_place){.file = files->root}, "too many files");
     }
-    DIO_PASS(dio_grow(ctx, (void **)&files->names, &files->names_capacity, files->names_used + length + 1, 1, "file names"));
     DIO_PASS(dio_grow(ctx, (void **)&files->items, &files->capacity, files->count + 1, sizeof *files->items, "file list"));
-    memcpy(files->names + files->names_used, name, length);
-    files->names[files->names_used + length] = 0;
     files->items[files->count] = *item;
-    files->items[files->count].path = (uint32_t)files->names_used;
+    DIO_PASS(dio_names_add(ctx, &files->names, name, length, files->root, &files->items[files->count].path));
     files->count++;
-    files->names_used += length + 1;
     return DIO_OK;
 }
 
@@ -64,7 +73,7 @@ static dio_status scan_folder(struct scan *scan, int depth);
 static dio_status scan_entry(struct scan *scan, const struct dio_folder_list *list, const struct dio_folder_entry *entry,
                              int depth)
 {
-    const char *name = list->names + entry->name;
+    const char *name = list->names.text + entry->name;
     size_t before = scan->path.length;
     if (before == 0 || scan->path.data[before - 1] != '/') dio_str_add(&scan->path, "/");
     dio_str_add(&scan->path, name);

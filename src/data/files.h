@@ -4,14 +4,22 @@
 
 #include "data/dataset.h"
 
+/* Texts one behind another, each with its zero; told by their offsets. */
+struct dio_names {
+    char *text;
+    size_t used, capacity;
+};
+/* DIO_ERR_INPUT (D12) when offsets would no longer fit: "too many files in FILE"; file may be NULL. */
+dio_status dio_names_add(struct dio_ctx *ctx, struct dio_names *names, const char *name, size_t length, const char *file,
+                         uint32_t *offset);
+
 struct dio_files {
     struct dio_ctx *ctx;
     char *root;      /* as the user wrote it, with the single top folder that was descended into */
     int fd;          /* of a tar, -1: a folder */
     struct dio_item *items; /* path, kind, offset, size, mtime, inode */
     size_t count, capacity;
-    char *names;
-    size_t names_used, names_capacity;
+    struct dio_names names;
     char **folders;  /* paths of folders without any file that counts, at most DIO_FILES_EMPTY of them */
     size_t n_folders, folders_capacity;
 };
@@ -25,7 +33,7 @@ void dio_files_free(struct dio_ctx *ctx, struct dio_files *files);
 
 static inline const char *dio_files_path(const struct dio_files *files, size_t i)
 {
-    return files->names + files->items[i].path;
+    return files->names.text + files->items[i].path;
 }
 /* Index of a path, or SIZE_MAX. */
 size_t dio_files_find(const struct dio_files *files, const char *path);
@@ -50,8 +58,7 @@ struct dio_folder_entry {
 struct dio_folder_list {
     struct dio_folder_entry *entries; /* sorted so that a walk gives full paths in bytewise order */
     size_t count, capacity;
-    char *names;
-    size_t names_used, names_capacity;
+    struct dio_names names;
     uint64_t special;      /* FIFOs, devices and the like, left out; the first one's name */
     char first_special[256];
 };

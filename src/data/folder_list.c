@@ -36,19 +36,6 @@ static int compare_entries(const void *a, const void *b, void *names)
     return left - right;
 }
 
-static dio_status add_name(struct dio_ctx *ctx, struct dio_folder_list *list, const char *name, uint32_t *offset)
-{
-    size_t length = strlen(name) + 1;
-    if (list->names_used + length > UINT32_MAX) {
-        return dio_fail(ctx, DIO_ERR_INPUT, "D12", NULL, "too many files in one folder");
-    }
-    DIO_PASS(dio_grow(ctx, (void **)&list->names, &list->names_capacity, list->names_used + length, 1, "file names"));
-    memcpy(list->names + list->names_used, name, length);
-    *offset = (uint32_t)list->names_used;
-    list->names_used += length;
-    return DIO_OK;
-}
-
 /* Links are followed; what cannot be told without asking is asked. */
 static bool kind_of(int folder_fd, const struct dirent *entry, bool *folder)
 {
@@ -67,7 +54,7 @@ static dio_status add_entry(struct dio_ctx *ctx, struct dio_folder_list *list, i
         if (list->special++ == 0) snprintf(list->first_special, sizeof list->first_special, "%s", found->d_name);
         return DIO_OK;
     }
-    DIO_PASS(add_name(ctx, list, found->d_name, &entry.name));
+    DIO_PASS(dio_names_add(ctx, &list->names, found->d_name, strlen(found->d_name), NULL, &entry.name));
     DIO_PASS(dio_grow(ctx, (void **)&list->entries, &list->capacity, list->count + 1, sizeof *list->entries, "file list"));
     list->entries[list->count++] = entry;
     return DIO_OK;
@@ -101,14 +88,14 @@ dio_status dio_folder_list_read(struct dio_ctx *ctx, const char *path, struct di
         dio_folder_list_free(ctx, list);
         return status;
     }
-    if (list->count > 1) qsort_r(list->entries, list->count, sizeof *list->entries, compare_entries, list->names);
+    if (list->count > 1) qsort_r(list->entries, list->count, sizeof *list->entries, compare_entries, list->names.text);
     return DIO_OK;
 }
 
 void dio_folder_list_free(struct dio_ctx *ctx, struct dio_folder_list *list)
 {
     dio_free(ctx, list->entries);
-    dio_free(ctx, list->names);
+    dio_free(ctx, list->names.text);
     *list = (struct dio_folder_list){0};
 }
 

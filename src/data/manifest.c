@@ -251,7 +251,7 @@ static dio_status read_row(struct manifest *m)
             DIO_PASS(dio_text_set_put(m->ctx, &m->dataset->groups, fields[group].text, &item.group));
         }
     }
-    DIO_PASS(dio_dataset_add_name(m->ctx, m->dataset, path, &item.path));
+    DIO_PASS(dio_names_add(m->ctx, &m->dataset->names, path, strlen(path), NULL, &item.path));
     return dio_dataset_add_item(m->ctx, m->dataset, &item);
 }
 

@@ -195,9 +195,9 @@ static void sort_members(struct dio_files *files)
 {
     bool sorted = true;
     for (size_t i = 1; i < files->count && sorted; i++) {
-        sorted = compare_items(&files->items[i - 1], &files->items[i], files->names) < 0;
+        sorted = compare_items(&files->items[i - 1], &files->items[i], files->names.text) < 0;
     }
-    if (!sorted) qsort_r(files->items, files->count, sizeof *files->items, compare_items, files->names);
+    if (!sorted) qsort_r(files->items, files->count, sizeof *files->items, compare_items, files->names.text);
     size_t kept = 0;
     for (size_t i = 0; i < files->count; i++) {
         if (i + 1 < files->count && strcmp(dio_files_path(files, i), dio_files_path(files, i + 1)) == 0) continue;

@@ -184,7 +184,7 @@ static dio_status step(struct dio_walk *walk, struct dio_arena *names, struct di
     }
     const struct dio_folder_entry *entry = &level->list.entries[level->next++];
     if (walk->path.data[walk->path.length - 1] != '/') dio_str_add(&walk->path, "/");
-    dio_str_add(&walk->path, level->list.names + entry->name);
+    dio_str_add(&walk->path, level->list.names.text + entry->name);
     DIO_PASS(dio_str_status(&walk->path));
     struct dio_place place = {.file = walk->path.data};
     if (walk->path.length >= PATH_MAX) {
