@@ -96,6 +96,7 @@ static dio_status set_up(diopter_context *context, const diopter_settings *setti
         return dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "--threads must be a whole number from 1 to 1024");
     }
     dio_kernels_select(&ctx->cpu, ceiling, &context->kernels);
+    context->linear_asked = linear;
     DIO_PASS(dio_kernels_linear(ctx, &context->kernels, linear));
     ctx->kernels = &context->kernels;
     return dio_team_start(ctx, settings->threads, &ctx->team);

@@ -14,6 +14,7 @@ struct diopter_context {
     struct dio_ctx ctx;
     struct dio_alloc_stats stats;
     struct dio_kernels kernels;
+    enum dio_linear linear_asked;       /* AUTO too: the table knows only what came of it */
     atomic_int cancel;
     bool threads_given;                 /* by the settings: a recipe's key does not change them */
     pthread_mutex_t lock;               /* messages come from worker threads */

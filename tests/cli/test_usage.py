@@ -80,6 +80,10 @@ for value in ["abc", "0", "-1", "100000"]:
     check.exits(0, "system", env={"OMP_NUM_THREADS": value})
 result = check.exits(0, "system", "--json")
 check.that('"kernels"' in result.stdout, "system --json")
+check.that('"linear":"own","linear_asked":"auto"' in result.stdout.replace(": ", ":").replace(", ", ","), "linear in JSON", result.stdout)
+result = check.exits(0, "system")
+check.that("linear    auto: own kernels" in result.stdout, "who computes linear layers", result.stdout)
+check.that("OpenBLAS is there" in result.stdout or "(--linear blas)" in result.stdout, "OpenBLAS, there or not", result.stdout)
 for level in ["portable", "avx2", "avx512"]:
     result = run("system", "--cpu", level)
     if result.returncode == 2:
