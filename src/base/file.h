@@ -42,7 +42,6 @@ struct dio_writer {
 };
 dio_status dio_writer_open(struct dio_ctx *ctx, const char *path, struct dio_writer *writer);
 dio_status dio_writer_put(struct dio_writer *writer, const void *bytes, size_t length);
-dio_status dio_writer_flush(struct dio_writer *writer);
 dio_status dio_writer_commit(struct dio_writer *writer);
 void dio_writer_abort(struct dio_writer *writer);
 

@@ -122,7 +122,7 @@ static dio_status write_all(struct dio_writer *writer, const unsigned char *byte
     return DIO_OK;
 }
 
-dio_status dio_writer_flush(struct dio_writer *writer)
+static dio_status flush(struct dio_writer *writer)
 {
     if (writer->failed) return DIO_ERR_ENV;
     DIO_PASS(write_all(writer, writer->buffer, writer->used));
@@ -133,7 +133,7 @@ dio_status dio_writer_flush(struct dio_writer *writer)
 dio_status dio_writer_put(struct dio_writer *writer, const void *bytes, size_t length)
 {
     if (writer->failed) return DIO_ERR_ENV;
-    if (length > BUFFER - writer->used) DIO_PASS(dio_writer_flush(writer));
+    if (length > BUFFER - writer->used) DIO_PASS(flush(writer));
     if (length >= BUFFER) return write_all(writer, bytes, length);
     if (length > 0) memcpy(writer->buffer + writer->used, bytes, length);
     writer->used += length;
@@ -170,7 +170,7 @@ dio_status dio_sync_folder_of(struct dio_ctx *ctx, const char *path)
 
 dio_status dio_writer_commit(struct dio_writer *writer)
 {
-    DIO_PASS(dio_writer_flush(writer));
+    DIO_PASS(flush(writer));
     /* Terminals, pipes and some file systems know no fsync: then there is nothing to wait for. */
     if (fsync(writer->fd) != 0 && errno != EINVAL && errno != ENOTSUP && errno != EROFS) {
         return fail_write(writer, "fsync", errno);

@@ -67,9 +67,8 @@ int cli_completion(const char *shell);
 bool cli_takes(const struct cli_verb *verb, const diopter_option_info *info);
 
 /* ---- console.c: messages and progress on stderr ---- */
-void cli_console_settings(struct cli *cli, diopter_settings *settings);
 /* Notes and warnings wait until work begins, so that a refusal is one line. */
-void cli_console_begin(void);
+void cli_console_settings(struct cli *cli, diopter_settings *settings);
 void cli_console_no_notes(void);
 /* Ends a progress line, and says how many messages of one kind were left out. */
 void cli_console_end(void);

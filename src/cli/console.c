@@ -124,10 +124,23 @@ static void show_bar(const diopter_progress *p, double seconds)
     console.bar_open = true;
 }
 
+static void begin_working(void)
+{
+    if (console.working) return;
+    console.working = true;
+    for (size_t i = 0; i < console.n_waiting; i++) {
+        emit("", console.waiting[i]);
+        free(console.waiting[i]);
+    }
+    free(console.waiting);
+    console.waiting = NULL;
+    console.n_waiting = 0;
+}
+
 static void on_progress(void *user, const diopter_progress *p)
 {
     (void)user;
-    cli_console_begin();
+    begin_working();
     if (console.quiet || console.json) return;
     double now = dio_clock_seconds();
     bool last = p->total && p->done >= p->total;
@@ -168,19 +181,6 @@ void cli_console_settings(struct cli *cli, diopter_settings *settings)
 void cli_console_no_notes(void)
 {
     console.no_notes = true;
-}
-
-void cli_console_begin(void)
-{
-    if (console.working) return;
-    console.working = true;
-    for (size_t i = 0; i < console.n_waiting; i++) {
-        emit("", console.waiting[i]);
-        free(console.waiting[i]);
-    }
-    free(console.waiting);
-    console.waiting = NULL;
-    console.n_waiting = 0;
 }
 
 void cli_console_end(void)
@@ -228,7 +228,7 @@ int cli_usage_error(const struct cli *cli, const char *format, ...)
 
 int cli_finish(struct cli *cli, diopter_status status)
 {
-    if (status == DIOPTER_OK || status == DIOPTER_PARTIAL) cli_console_begin();
+    if (status == DIOPTER_OK || status == DIOPTER_PARTIAL) begin_working();
     cli_console_end();
     if (status == DIOPTER_OK || status == DIOPTER_PARTIAL || !cli->context) return (int)status;
     const char *text = cli->json ? diopter_error_json(cli->context) : diopter_error_text(cli->context);

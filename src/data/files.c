@@ -174,7 +174,7 @@ static char *root_of(struct dio_ctx *ctx, const char *path)
     return dio_strndup(ctx, path, length);
 }
 
-dio_status dio_files_open_folder(struct dio_ctx *ctx, const char *path, struct dio_files *files)
+static dio_status open_folder(struct dio_ctx *ctx, const char *path, struct dio_files *files)
 {
     *files = (struct dio_files){.ctx = ctx, .fd = -1};
     struct scan scan = {.ctx = ctx, .files = files};
@@ -203,7 +203,7 @@ fail:
 
 dio_status dio_files_open(struct dio_ctx *ctx, const char *path, struct dio_files *files)
 {
-    if (!dio_path_is_file(path)) return dio_files_open_folder(ctx, path, files);
+    if (!dio_path_is_file(path)) return open_folder(ctx, path, files);
     DIO_PASS(dio_files_open_tar(ctx, path, files));
     dio_status status = descend(ctx, files);
     if (status != DIO_OK) dio_files_free(ctx, files);

@@ -27,7 +27,6 @@ enum { DIO_FILES_EMPTY = 4096 };
 
 /* Folder or tar. Hidden files and the litter of file managers (D8) are left out; link loops are entered once (D4). */
 dio_status dio_files_open(struct dio_ctx *ctx, const char *path, struct dio_files *files);
-dio_status dio_files_open_folder(struct dio_ctx *ctx, const char *path, struct dio_files *files);
 dio_status dio_files_open_tar(struct dio_ctx *ctx, const char *path, struct dio_files *files);
 void dio_files_free(struct dio_ctx *ctx, struct dio_files *files);
 

@@ -17,7 +17,7 @@ void dio_softmax(const float *logits, size_t n, double *probabilities)
 }
 
 /* Equal bins (lo, hi] of the confidence; one of exactly 0 is in none. */
-double dio_ece(struct dio_ctx *ctx, const double *confidence, const uint8_t *right, size_t n, size_t bins)
+static double calibration_error(struct dio_ctx *ctx, const double *confidence, const uint8_t *right, size_t n, size_t bins)
 {
     double *sums = dio_alloc_zeroed(ctx, bins, 3 * sizeof *sums, "calibration");
     if (!sums || n == 0) {
@@ -203,7 +203,7 @@ static dio_status compute(struct pass *pass, const struct dio_metrics_options *o
     m->top1_interval = dio_wilson(hits, pass->n);
     m->log_loss /= n;
     m->brier /= n;
-    m->ece = dio_ece(pass->ctx, pass->confidence, pass->right, pass->n, ECE_BINS);
+    m->ece = calibration_error(pass->ctx, pass->confidence, pass->right, pass->n, ECE_BINS);
     if (pass->n && isnan(m->ece)) return pass->ctx->error.status == DIO_OK ? DIO_ERR_INTERNAL : pass->ctx->error.status;
     struct dio_macro macro = dio_macro_of(m->confusion, pass->classes);
     m->balanced_accuracy = macro.balanced_accuracy;

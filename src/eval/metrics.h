@@ -58,8 +58,6 @@ void dio_metrics_free(struct dio_metrics *metrics);
 /* Single measures, for validation between epochs and for tests. */
 void dio_softmax(const float *logits, size_t n, double *probabilities);
 double dio_auroc(struct dio_ctx *ctx, const double *scores, const uint8_t *positive, size_t n); /* mid-ranks; NAN */
-double dio_average_precision(struct dio_ctx *ctx, const double *scores, const uint8_t *positive, size_t n);
-double dio_ece(struct dio_ctx *ctx, const double *confidence, const uint8_t *right, size_t n, size_t bins);
 struct dio_interval dio_wilson(uint64_t hits, uint64_t n);
 
 #endif

@@ -93,12 +93,3 @@ double dio_auroc(struct dio_ctx *ctx, const double *scores, const uint8_t *posit
     dio_ranking_free(ctx, &ranking);
     return area;
 }
-
-double dio_average_precision(struct dio_ctx *ctx, const double *scores, const uint8_t *positive, size_t n)
-{
-    struct dio_ranking ranking;
-    if (dio_ranking_make(ctx, scores, n, &ranking) != DIO_OK) return NAN;
-    double precision = dio_ranking_average_precision(&ranking, positive);
-    dio_ranking_free(ctx, &ranking);
-    return precision;
-}

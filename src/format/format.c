@@ -13,19 +13,9 @@ static const struct dio_format *const formats[] = {
 };
 #undef DIO_ENTRY
 
-size_t dio_format_count(void)
-{
-    return sizeof formats / sizeof *formats;
-}
-
-const struct dio_format *dio_format_at(size_t index)
-{
-    return formats[index];
-}
-
 const struct dio_format *dio_format_find(const char *name)
 {
-    for (size_t i = 0; i < dio_format_count(); i++) {
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         if (strcmp(formats[i]->name, name) == 0) return formats[i];
     }
     return NULL;
@@ -46,7 +36,7 @@ static bool is_stream(const char *path)
 
 const struct dio_format *dio_format_for_path(const char *path)
 {
-    for (size_t i = 0; i < dio_format_count(); i++) {
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         if (formats[i]->write && formats[i]->extension && ends_with(path, formats[i]->extension)) return formats[i];
     }
     if (ends_with(path, ".pt") || ends_with(path, ".th")) return dio_format_find("torch");
@@ -83,7 +73,7 @@ static dio_status fail_unknown(struct dio_ctx *ctx, const char *path, const unsi
 static const struct dio_format *recognise(const char *path, const unsigned char *bytes, size_t size)
 {
     const struct dio_format *maybe = NULL;
-    for (size_t i = 0; i < dio_format_count(); i++) {
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         if (!formats[i]->probe) continue;
         enum dio_probe answer = formats[i]->probe(bytes, size);
         if (answer == DIO_PROBE_YES) return formats[i];
@@ -128,7 +118,7 @@ static dio_status read_file(struct dio_ctx *ctx, const char *path, const struct 
 static dio_status read_folder(struct dio_ctx *ctx, const char *path, const struct dio_read_options *options,
                               struct dio_weights *out)
 {
-    for (size_t i = 0; i < dio_format_count(); i++) {
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         if (!formats[i]->probe_folder || !formats[i]->probe_folder(ctx, path)) continue;
         out->format = formats[i]->name;
         return formats[i]->read(ctx, path, NULL, options, out);

@@ -37,8 +37,6 @@ struct dio_format {
     dio_status (*write)(struct dio_ctx *ctx, const char *path, const struct dio_save *save); /* whole or not at all */
 };
 
-size_t dio_format_count(void);
-const struct dio_format *dio_format_at(size_t index);
 const struct dio_format *dio_format_find(const char *name);        /* NULL: none */
 /* By extension, for writing; safetensors for "-" (standard output), devices and FIFOs; NULL: none. */
 const struct dio_format *dio_format_for_path(const char *path);

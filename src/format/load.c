@@ -59,7 +59,15 @@ void dio_loaded_free(struct dio_ctx *ctx, struct dio_loaded *loaded)
 
 /* ---- classes ---- */
 
-dio_status dio_classes_read(struct dio_ctx *ctx, const char *path, struct dio_classes *classes)
+static void free_classes(struct dio_ctx *ctx, struct dio_classes *classes)
+{
+    for (size_t i = 0; i < classes->count; i++) dio_free(ctx, classes->names[i]);
+    dio_free(ctx, classes->names);
+    *classes = (struct dio_classes){0};
+}
+
+/* One name a line, UTF-8, empty lines at the end ignored. */
+static dio_status read_classes(struct dio_ctx *ctx, const char *path, struct dio_classes *classes)
 {
     *classes = (struct dio_classes){0};
     struct dio_metadata_texts texts;
@@ -73,15 +81,8 @@ dio_status dio_classes_read(struct dio_ctx *ctx, const char *path, struct dio_cl
         else status = DIO_ERR_ENV;
     }
     dio_metadata_texts_free(&texts);
-    if (status != DIO_OK) dio_classes_free(ctx, classes);
+    if (status != DIO_OK) free_classes(ctx, classes);
     return status;
-}
-
-void dio_classes_free(struct dio_ctx *ctx, struct dio_classes *classes)
-{
-    for (size_t i = 0; i < classes->count; i++) dio_free(ctx, classes->names[i]);
-    dio_free(ctx, classes->names);
-    *classes = (struct dio_classes){0};
 }
 
 /* ---- one load ---- */
@@ -262,9 +263,9 @@ static dio_status load_classes(struct loading *loading)
     struct dio_loaded *out = loading->out;
     if (loading->options->classes_file) {
         struct dio_classes classes;
-        DIO_PASS(dio_classes_read(ctx, loading->options->classes_file, &classes));
+        DIO_PASS(read_classes(ctx, loading->options->classes_file, &classes));
         dio_status status = set_classes(loading, loading->options->classes_file, (const char *const *)classes.names, classes.count);
-        dio_classes_free(ctx, &classes);
+        free_classes(ctx, &classes);
         return status;
     }
     const char *text = meta(loading, DIO_META_CLASSES);

@@ -64,9 +64,6 @@ dio_status dio_loaded_need_model(struct dio_ctx *ctx, const struct dio_loaded *l
 /* The caller may take `model` out by setting it NULL. */
 void dio_loaded_free(struct dio_ctx *ctx, struct dio_loaded *loaded);
 
-/* One name a line, UTF-8, empty lines at the end ignored; freed with dio_classes_free. */
-dio_status dio_classes_read(struct dio_ctx *ctx, const char *path, struct dio_classes *classes);
-void dio_classes_free(struct dio_ctx *ctx, struct dio_classes *classes);
 
 /* Applies and checks (DIO_ERR_USAGE for what an option cannot be). */
 dio_status dio_recipe_override_apply(struct dio_ctx *ctx, const struct dio_recipe_override *override,

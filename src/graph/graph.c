@@ -184,7 +184,7 @@ static dio_status add_outputs(struct dio_graph *graph, struct dio_node *node, in
     return DIO_OK;
 }
 
-dio_status dio_graph_infer(struct dio_graph *graph, const struct dio_node *node, struct dio_op_shapes *shapes)
+static dio_status infer(struct dio_graph *graph, const struct dio_node *node, struct dio_op_shapes *shapes)
 {
     char part[300];
     snprintf(part, sizeof part, "node %s (%s)", node->name, node->op->name);
@@ -217,7 +217,7 @@ static dio_status add_node(struct dio_graph *graph, const struct dio_op *op, con
     DIO_PASS(fail_with(graph, dio_attrs_parse(graph->ctx, op, &place, attrs_text, node.attrs)));
 
     struct dio_op_shapes shapes;
-    DIO_PASS(fail_with(graph, dio_graph_infer(graph, &node, &shapes)));
+    DIO_PASS(fail_with(graph, infer(graph, &node, &shapes)));
     node.macs = shapes.macs;
     DIO_PASS(add_params(graph, &node, graph->n_nodes, &place, &shapes));
     DIO_PASS(add_outputs(graph, &node, graph->n_nodes, &place, &shapes));

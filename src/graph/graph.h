@@ -58,8 +58,6 @@ void dio_graph_free(struct dio_graph *graph);
 /* A copy with its own nodes; parameters' data pointers are taken over as they are. */
 dio_status dio_graph_clone(const struct dio_graph *graph, struct dio_graph **copy);
 
-/* What the node's op infers at the graph's present shapes. */
-dio_status dio_graph_infer(struct dio_graph *graph, const struct dio_node *node, struct dio_op_shapes *shapes);
 
 /* All return a value's index, or -1 once the graph has failed (asked with graph->status).
  * `name` doubles as the prefix of the parameters' names ("fc" gives "fc.weight"). */

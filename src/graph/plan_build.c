@@ -6,6 +6,13 @@
 #include "base/hash.h"
 #include "graph/plan_internal.h"
 
+static bool value_bytes(const struct dio_value_type *type, size_t *image_bytes)
+{
+    struct dio_shape one = type->shape;
+    if (one.rank > 0) one.dims[0] = 1;
+    return dio_shape_bytes(&one, type->dtype, image_bytes);
+}
+
 dio_status dio_plan_new(struct dio_ctx *ctx, const struct dio_graph *graph, int64_t batch, struct dio_plan **result)
 {
     *result = NULL;
@@ -30,17 +37,10 @@ dio_status dio_plan_new(struct dio_ctx *ctx, const struct dio_graph *graph, int6
     for (int i = 0; i < graph->n_values; i++) {
         struct dio_plan_value *value = &plan->values[i];
         *value = (struct dio_plan_value){.root = i, .first = INT32_MAX, .last = -1, .grad_offset = DIO_NO_OFFSET};
-        dio_plan_value_bytes(&graph->values[i].type, &value->image_bytes);
+        value_bytes(&graph->values[i].type, &value->image_bytes);
     }
     *result = plan;
     return DIO_OK;
-}
-
-bool dio_plan_value_bytes(const struct dio_value_type *type, size_t *image_bytes)
-{
-    struct dio_shape one = type->shape;
-    if (one.rank > 0) one.dims[0] = 1;
-    return dio_shape_bytes(&one, type->dtype, image_bytes);
 }
 
 /* ---- steps ---- */

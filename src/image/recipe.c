@@ -239,17 +239,6 @@ dio_status dio_image_recipe_parse(struct dio_ctx *ctx, const char *file, const c
     return status;
 }
 
-dio_status dio_image_recipe_hash(struct dio_ctx *ctx, const struct dio_image_recipe *recipe, struct dio_digest *digest)
-{
-    struct dio_str text;
-    dio_str_init(&text, ctx);
-    dio_image_recipe_write(&text, recipe);
-    dio_status status = dio_str_status(&text);
-    if (status == DIO_OK) *digest = dio_sha256_of(text.data, text.length);
-    dio_str_free(&text);
-    return status;
-}
-
 static void describe_numbers(struct dio_str *out, const char *what, const double *values, int32_t count)
 {
     dio_str_add(out, what);

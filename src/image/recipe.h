@@ -82,8 +82,6 @@ void dio_image_recipe_write(struct dio_str *out, const struct dio_image_recipe *
 dio_status dio_image_recipe_parse(struct dio_ctx *ctx, const char *file, const char *part, const char *text,
                                   size_t length, struct dio_image_recipe *recipe);
 
-/* SHA-256 of the text form. */
-dio_status dio_image_recipe_hash(struct dio_ctx *ctx, const struct dio_image_recipe *recipe, struct dio_digest *digest);
 
 /* In words for `info`: "short side to 256 (bilinear, Pillow 13), centre 224 x 224, mean 0.485 0.456 0.406, std ...". */
 void dio_image_recipe_describe(struct dio_str *out, const struct dio_image_recipe *recipe);

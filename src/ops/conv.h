@@ -89,8 +89,6 @@ void dio_conv_offsets(int32_t *out, struct dio_range rows, int64_t width, const 
 /* Outputs [begin, end) below `outputs` whose source o * step + at lies in [0, size). */
 struct dio_range dio_conv_inside(int64_t outputs, int64_t step, int64_t at, int64_t size);
 
-void dio_conv_pack(const struct dio_step *step, int64_t piece, void *scratch);
-int64_t dio_conv_pack_pieces(const struct dio_step *step);
 void dio_conv_forward(const struct dio_step *step, int64_t piece, void *scratch);
 int64_t dio_conv_forward_pieces(const struct dio_step *step);
 size_t dio_conv_forward_scratch(const struct dio_conv *conv);

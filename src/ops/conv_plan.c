@@ -210,13 +210,13 @@ static void pack_joined(const struct dio_conv *conv, const struct dio_pack *pack
 }
 
 /* One piece a panel of the forward weights of a block, then of the transposed ones, then one for what is left. */
-int64_t dio_conv_pack_pieces(const struct dio_step *step)
+static int64_t pack_pieces(const struct dio_step *step)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     return conv->blocks * (conv->panels + conv->transposed_panels) + 1;
 }
 
-void dio_conv_pack(const struct dio_step *step, int64_t piece, void *scratch)
+static void pack(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
     const struct dio_conv *conv = dio_conv_of(step);
@@ -260,7 +260,7 @@ void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants)
         return;
     }
     step->packed_bytes = (size_t)conv->packed_floats * sizeof(float);
-    step->pack[step->n_pack++] = (struct dio_op_phase){dio_conv_pack, dio_conv_pack_pieces};
+    step->pack[step->n_pack++] = (struct dio_op_phase){pack, pack_pieces};
     step->scratch_bytes = dio_conv_forward_scratch(conv);
     dio_add_forward(step, dio_conv_forward, dio_conv_forward_pieces);
     if (wants->dx[0] || wants->dparam[0] || wants->dparam[1]) {

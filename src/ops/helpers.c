@@ -95,7 +95,7 @@ void dio_infer_param(struct dio_op_shapes *shapes, const char *name, enum dio_pa
 
 /* ---- windows ---- */
 
-int64_t dio_window_out(const struct dio_window *window, int axis, int64_t size)
+static int64_t window_out(const struct dio_window *window, int axis, int64_t size)
 {
     int64_t kernel = window->kernel[axis], stride = window->stride[axis], before = window->padding[axis];
     int64_t room = size + before + window->padding[axis + 2] - kernel;
@@ -129,7 +129,7 @@ dio_status dio_infer_pool(struct dio_ctx *ctx, const struct dio_place *place, st
     }
     dio_infer_like_input(shapes);
     for (int axis = 0; axis < 2; axis++) {
-        int64_t out = dio_window_out(window, axis, in->dims[1 + axis]);
+        int64_t out = window_out(window, axis, in->dims[1 + axis]);
         if (out < 1) {
             return DIO_OP_REFUSE(ctx, place, "input %s is smaller than the kernel %lldx%lld", text,
                                  (long long)window->kernel[0], (long long)window->kernel[1]);

@@ -72,7 +72,6 @@ struct dio_window {
     bool ceil_mode;
 };
 /* Output size along axis 0 (height) or 1 (width); 0 or less when the window does not fit. */
-int64_t dio_window_out(const struct dio_window *window, int axis, int64_t size);
 /* The real pixels under output o: [begin, end), and how many the padded window has. */
 struct dio_range dio_window_range(const struct dio_window *window, int axis, int64_t size, int64_t o, int64_t *padded);
 /* Shapes of a pooling op, checked; output 0 is set. */

@@ -116,7 +116,7 @@ dio_status dio_page_data(struct dio_ctx *ctx, struct dio_str *out, const struct 
     return DIO_OK;
 }
 
-void dio_page_facts(struct dio_str *out, const struct dio_report_fact *facts, size_t count)
+static void add_facts(struct dio_str *out, const struct dio_report_fact *facts, size_t count)
 {
     if (count == 0) return;
     dio_str_add(out, "<div class=\"wide\"><table class=\"facts\">\n<tbody>\n");
@@ -154,7 +154,7 @@ static void preformatted(struct dio_str *out, const char *text)
 void dio_page_settings(struct dio_str *out, const struct dio_report *report)
 {
     dio_page_section(out, "settings", "How it was made");
-    dio_page_facts(out, report->facts, report->n_facts);
+    add_facts(out, report->facts, report->n_facts);
     if (report->receipt) {
         dio_html_heading(out, 3, "Freeze receipt");
         dio_str_addf(out, "<p class=\"receipt%s\">", report->receipt_ok ? "" : " broken");
@@ -168,7 +168,7 @@ void dio_page_settings(struct dio_str *out, const struct dio_report *report)
     }
     if (report->n_provenance) {
         dio_html_heading(out, 3, "Where the model comes from");
-        dio_page_facts(out, report->provenance, report->n_provenance);
+        add_facts(out, report->provenance, report->n_provenance);
     }
     dio_page_end_section(out);
 }

@@ -21,7 +21,8 @@ void dio_page_percent(char *out, size_t out_size, double share)
     snprintf(out, out_size, "%d.%d %%", tenths / 10, tenths % 10);
 }
 
-void dio_page_number(char *out, size_t out_size, double value)
+/* Four digits; "-" for what is not known. */
+static void print_number(char *out, size_t out_size, double value)
 {
     if (isnan(value)) {
         snprintf(out, out_size, "-");
@@ -38,7 +39,7 @@ static void card(struct dio_str *out, bool first, const char *name, double value
 {
     if (isnan(value)) return;
     char text[48], low[48], high[48];
-    void (*form)(char *, size_t, double) = percent ? dio_page_percent : dio_page_number;
+    void (*form)(char *, size_t, double) = percent ? dio_page_percent : print_number;
     form(text, sizeof text, value);
     dio_str_addf(out, "<div class=\"card%s\"><div class=\"name\">", first ? " first" : "");
     dio_html_text(out, name);
@@ -89,11 +90,11 @@ static void split_row(struct dio_str *out, const struct dio_report_split *split)
     dio_html_cell(out, text, true);
     dio_page_percent(text, sizeof text, m->balanced_accuracy);
     dio_html_cell(out, text, true);
-    dio_page_number(text, sizeof text, m->f1_macro);
+    print_number(text, sizeof text, m->f1_macro);
     dio_html_cell(out, text, true);
-    dio_page_number(text, sizeof text, m->binary ? m->auroc : m->auroc_macro);
+    print_number(text, sizeof text, m->binary ? m->auroc : m->auroc_macro);
     dio_html_cell(out, text, true);
-    dio_page_number(text, sizeof text, m->log_loss);
+    print_number(text, sizeof text, m->log_loss);
     dio_html_cell(out, text, true);
     dio_html_row_end(out);
 }
@@ -214,7 +215,7 @@ static void class_row(struct dio_str *out, const struct dio_class_metrics *own)
         dio_page_percent(text, sizeof text, values[i]);
         dio_html_cell(out, text, true);
     }
-    dio_page_number(text, sizeof text, own->auroc);
+    print_number(text, sizeof text, own->auroc);
     dio_html_cell(out, text, true);
     snprintf(text, sizeof text, "%llu", (unsigned long long)own->support);
     dio_html_cell(out, text, true);

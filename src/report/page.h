@@ -21,10 +21,7 @@ void dio_page_settings(struct dio_str *out, const struct dio_report *report);
 
 /* "97.2 %"; "-" for what is not known. */
 void dio_page_percent(char *out, size_t out_size, double share);
-/* Four digits; "-" for what is not known. */
-void dio_page_number(char *out, size_t out_size, double value);
 void dio_page_section(struct dio_str *out, const char *id, const char *title);
 void dio_page_end_section(struct dio_str *out);
-void dio_page_facts(struct dio_str *out, const struct dio_report_fact *facts, size_t count);
 
 #endif

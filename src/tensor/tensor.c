@@ -73,11 +73,6 @@ size_t dio_dtype_size(enum dio_dtype dtype)
     return dtypes[dtype].bits % 8 ? 0 : (size_t)dtypes[dtype].bits / 8;
 }
 
-bool dio_dtype_is_float(enum dio_dtype dtype)
-{
-    return dtypes[dtype].kind == KIND_FLOAT;
-}
-
 bool dio_dtype_is_integer(enum dio_dtype dtype)
 {
     return dtypes[dtype].kind == KIND_INTEGER;
@@ -96,11 +91,6 @@ struct dio_shape dio_shape_1(int64_t a)
 struct dio_shape dio_shape_2(int64_t a, int64_t b)
 {
     return (struct dio_shape){2, {a, b}};
-}
-
-struct dio_shape dio_shape_3(int64_t a, int64_t b, int64_t c)
-{
-    return (struct dio_shape){3, {a, b, c}};
 }
 
 struct dio_shape dio_shape_4(int64_t a, int64_t b, int64_t c, int64_t d)
@@ -162,25 +152,4 @@ size_t dio_dims_format(char *out, size_t out_size, const int64_t *dims, int rank
 size_t dio_shape_format(char *out, size_t out_size, const struct dio_shape *shape)
 {
     return dio_dims_format(out, out_size, shape->dims, shape->rank);
-}
-
-struct dio_tensor dio_tensor_view(void *data, enum dio_dtype dtype, const struct dio_shape *shape)
-{
-    struct dio_tensor tensor = {.data = data, .dtype = dtype, .shape = *shape};
-    int64_t stride = 1;
-    for (int i = shape->rank - 1; i >= 0; i--) {
-        tensor.strides[i] = stride;
-        stride *= shape->dims[i];
-    }
-    return tensor;
-}
-
-bool dio_tensor_contiguous(const struct dio_tensor *tensor)
-{
-    int64_t stride = 1;
-    for (int i = tensor->shape.rank - 1; i >= 0; i--) {
-        if (tensor->shape.dims[i] != 1 && tensor->strides[i] != stride) return false;
-        stride *= tensor->shape.dims[i];
-    }
-    return true;
 }

@@ -22,7 +22,6 @@ const char *dio_dtype_torch_name(enum dio_dtype dtype); /* "float32", "bfloat16"
 bool dio_dtype_parse(const char *name, size_t length, enum dio_dtype *out); /* safetensors' spelling, exact case */
 int dio_dtype_bits(enum dio_dtype dtype);
 size_t dio_dtype_size(enum dio_dtype dtype);            /* bytes; 0 for the packed types */
-bool dio_dtype_is_float(enum dio_dtype dtype);          /* F16, BF16, F32, F64 */
 bool dio_dtype_is_integer(enum dio_dtype dtype);        /* BOOL and the whole numbers */
 bool dio_dtype_is_weight(enum dio_dtype dtype);         /* can be read as f32: a float, a whole number or BOOL */
 
@@ -35,7 +34,6 @@ struct dio_shape {
 
 struct dio_shape dio_shape_1(int64_t a);
 struct dio_shape dio_shape_2(int64_t a, int64_t b);
-struct dio_shape dio_shape_3(int64_t a, int64_t b, int64_t c);
 struct dio_shape dio_shape_4(int64_t a, int64_t b, int64_t c, int64_t d);
 bool dio_shape_equal(const struct dio_shape *a, const struct dio_shape *b);
 /* Product of the dims, 1 for rank 0.  -1 when one is negative or the product does not fit, wherever a 0 stands. */
@@ -45,17 +43,5 @@ bool dio_shape_bytes(const struct dio_shape *shape, enum dio_dtype dtype, size_t
 /* "[64, 3, 7, 7]", always terminated; returns the length of the whole text. */
 size_t dio_dims_format(char *out, size_t out_size, const int64_t *dims, int rank);
 size_t dio_shape_format(char *out, size_t out_size, const struct dio_shape *shape);
-
-/* Somebody else's memory, seen as a tensor.  Strides count elements. */
-struct dio_tensor {
-    void *data;
-    enum dio_dtype dtype;
-    struct dio_shape shape;
-    int64_t strides[DIO_MAX_RANK];
-    const char *name; /* may be NULL; not owned */
-};
-
-struct dio_tensor dio_tensor_view(void *data, enum dio_dtype dtype, const struct dio_shape *shape); /* contiguous */
-bool dio_tensor_contiguous(const struct dio_tensor *tensor);
 
 #endif

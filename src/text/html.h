@@ -4,28 +4,19 @@
 
 #include "base/str.h"
 
-void dio_html_begin(struct dio_str *out, const char *title);
-void dio_html_end(struct dio_str *out);
 
 void dio_html_text(struct dio_str *out, const char *text); /* escaped */
 void dio_html_heading(struct dio_str *out, int level, const char *text);
-void dio_html_paragraph(struct dio_str *out, const char *text);
 
 /* A table row by row; cells are escaped.  `numeric` aligns to the right. */
-void dio_html_table_begin(struct dio_str *out, const char *const *columns, size_t count); /* columns NULL: no head line */
 void dio_html_row_begin(struct dio_str *out);
 void dio_html_cell(struct dio_str *out, const char *text, bool numeric);
 void dio_html_cell_head(struct dio_str *out, const char *text); /* names its row */
 void dio_html_row_end(struct dio_str *out);
-void dio_html_table_end(struct dio_str *out);
 
 /* <figure> with inline SVG or a picture as data URI; the caption may be NULL. */
 void dio_html_figure_begin(struct dio_str *out);
-void dio_html_image(struct dio_str *out, const char *media_type, const void *bytes, size_t length, const char *alternative);
 void dio_html_figure_end(struct dio_str *out, const char *caption);
-/* Figures side by side. */
-void dio_html_grid_begin(struct dio_str *out);
-void dio_html_grid_end(struct dio_str *out);
 
 void dio_base64(struct dio_str *out, const void *bytes, size_t length);
 

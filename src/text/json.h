@@ -58,7 +58,5 @@ dio_status dio_json_scan_begin(struct dio_json_scan *scan, struct dio_ctx *ctx, 
 dio_status dio_json_scan_next(struct dio_json_scan *scan);
 /* Behind a BEGIN: reads up to and including its END.  Behind anything else: nothing to do. */
 dio_status dio_json_scan_skip(struct dio_json_scan *scan);
-/* "line L column C: text" at the last token. */
-dio_status dio_json_scan_fail(struct dio_json_scan *scan, const char *format, ...) DIO_PRINTF(2, 3);
 
 #endif

@@ -41,17 +41,6 @@ static dio_status refuse(struct dio_json_scan *scan, size_t at, const char *what
     return dio_fail(scan->ctx, DIO_ERR_INPUT, scan->code, &place, "%s", what);
 }
 
-dio_status dio_json_scan_fail(struct dio_json_scan *scan, const char *format, ...)
-{
-    char text[1024];
-    va_list arguments;
-    va_start(arguments, format);
-    if (dio_vformat(text, sizeof text, format, arguments) < 0) text[0] = '\0';
-    va_end(arguments);
-    struct dio_place place = {.file = scan->file, .part = scan->part, .line = scan->token_line, .column = scan->column};
-    return dio_fail(scan->ctx, DIO_ERR_INPUT, scan->code, &place, "%s", text);
-}
-
 dio_status dio_json_scan_begin(struct dio_json_scan *scan, struct dio_ctx *ctx, const char *file, const char *part,
                                const char *code, const void *bytes, size_t length, struct dio_str *buffer)
 {

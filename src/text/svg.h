@@ -21,16 +21,12 @@ struct dio_series {
 
 /* Each appends one <svg> element. */
 void dio_svg_lines(struct dio_str *out, const struct dio_plot *plot, const struct dio_series *series, size_t count);
-void dio_svg_bars(struct dio_str *out, const struct dio_plot *plot, const char *const *labels, const double *values, size_t count);
 /* Rows: true class, columns: predicted class; each row coloured by its share.  Above some 40 classes without numbers. */
 void dio_svg_confusion(struct dio_str *out, const struct dio_plot *plot, const char *const *labels, const uint64_t *counts,
                        size_t classes);
 /* Receiver operating characteristic: points from (0, 0) to (1, 1), with the diagonal. */
 void dio_svg_roc(struct dio_str *out, const struct dio_plot *plot, const double *false_positive, const double *true_positive,
                  size_t count, double auroc);
-/* Reliability diagram: mean confidence and share of right answers per bin, with the diagonal; empty bins have count 0. */
-void dio_svg_reliability(struct dio_str *out, const struct dio_plot *plot, const double *confidence, const double *accuracy,
-                         const uint64_t *counts, size_t bins);
 
 /* Text as it stands in XML: markup escaped, control characters left out. */
 void dio_xml_escape(struct dio_str *out, const char *text);

@@ -27,46 +27,6 @@ static double widest(const char *const *labels, size_t count)
     return width;
 }
 
-void dio_svg_bars(struct dio_str *out, const struct dio_plot *plot, const char *const *labels, const double *values, size_t count)
-{
-    enum { ROW = 24 };
-    struct dio_frame frame;
-    double low = 0, high = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (isfinite(values[i])) {
-            low = fmin(low, values[i]);
-            high = fmax(high, values[i]);
-        }
-    }
-    int rows = (int)(count < 100000 ? count : 100000) * ROW;
-    double left = widest(labels, count) + 24, bottom = plot->x_label || plot->y_label ? 50 : 32;
-    dio_frame_begin(&frame, out, plot, 720, rows + (plot->title ? 44 : 18) + (int)bottom, left, bottom);
-    frame.right -= 56; /* for the numbers behind the bars */
-    frame.x = (struct dio_axis){.low = low, .high = high, .percent = plot->percent};
-    dio_axis_round(&frame.x);
-    if (plot->y_max > plot->y_min) {
-        frame.x.low = plot->y_min;
-        frame.x.high = plot->y_max;
-    }
-    dio_frame_x_axis(&frame, plot->y_label ? plot->y_label : plot->x_label);
-    double zero = dio_frame_x(&frame, fmax(frame.x.low, 0)), step = (frame.bottom - frame.top) / (double)(count > 0 ? count : 1);
-    for (size_t i = 0; i < count; i++) {
-        char text[160];
-        double y = frame.top + step * (double)i, middle = y + step / 2;
-        dio_svg_short(text, sizeof text, labels[i], LABEL_LIMIT);
-        dio_svg_text(out, frame.left - 7, middle + 4, DIO_ANCHOR_END, "", text);
-        if (!isfinite(values[i])) continue;
-        double end = dio_frame_x(&frame, fmin(fmax(values[i], frame.x.low), frame.x.high));
-        dio_str_addf(out, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"%s\"/>\n", fmin(zero, end), y + step * 0.14,
-                     fabs(end - zero), step * 0.72, dio_svg_colour(0));
-        bool whole = values[i] == floor(values[i]);
-        dio_axis_number(text, sizeof text, &frame.x, values[i], plot->percent ? 0.001 : whole ? 1 : (frame.x.high - frame.x.low) / 1000);
-        dio_svg_text(out, fmax(zero, end) + 6, middle + 4, DIO_ANCHOR_START, "", text);
-    }
-    dio_str_addf(out, "<path d=\"M%.2f %.2fV%.2f\" stroke=\"#555\"/>\n", zero, frame.top, frame.bottom);
-    dio_frame_end(&frame);
-}
-
 /* From white to a blue that prints dark grey. */
 static void fill_of_share(double share, char out[8])
 {

@@ -173,25 +173,3 @@ void dio_svg_roc(struct dio_str *out, const struct dio_plot *plot, const double 
     }
     dio_frame_end(&frame);
 }
-
-void dio_svg_reliability(struct dio_str *out, const struct dio_plot *plot, const double *confidence, const double *accuracy,
-                         const uint64_t *counts, size_t bins)
-{
-    struct dio_frame frame;
-    uint64_t most = 1;
-    for (size_t i = 0; i < bins; i++) most = counts[i] > most ? counts[i] : most;
-    begin_unit_square(&frame, out, plot, "confidence", "share of right answers");
-    double width = bins > 0 ? (frame.right - frame.left) / (double)bins : 0;
-    for (size_t i = 0; i < bins; i++) {
-        if (counts[i] == 0) continue;
-        double top = dio_frame_y(&frame, accuracy[i]), share = (double)counts[i] / (double)most;
-        dio_str_addf(out, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"%s\" fill-opacity=\"%.2f\" stroke=\"%s\"/>\n",
-                     frame.left + width * (double)i + 1, top, width - 2, frame.bottom - top, dio_svg_colour(5), 0.2 + 0.8 * share,
-                     dio_svg_colour(0));
-    }
-    draw_diagonal(&frame);
-    for (size_t i = 0; i < bins; i++) {
-        if (counts[i] > 0) dio_svg_mark(out, 0, dio_frame_x(&frame, confidence[i]), dio_frame_y(&frame, accuracy[i]));
-    }
-    dio_frame_end(&frame);
-}

@@ -22,11 +22,6 @@ void dio_yaml_comment(struct dio_yaml_writer *writer, const char *text); /* may 
 void dio_yaml_map(struct dio_yaml_writer *writer, const char *key);
 void dio_yaml_end_map(struct dio_yaml_writer *writer);
 void dio_yaml_text(struct dio_yaml_writer *writer, const char *key, const char *text); /* quoted where it has to be */
-void dio_yaml_i64(struct dio_yaml_writer *writer, const char *key, int64_t value);
-void dio_yaml_double(struct dio_yaml_writer *writer, const char *key, double value);
-void dio_yaml_bool(struct dio_yaml_writer *writer, const char *key, bool value);
-void dio_yaml_doubles(struct dio_yaml_writer *writer, const char *key, const double *values, size_t count);
-void dio_yaml_texts(struct dio_yaml_writer *writer, const char *key, const char *const *texts, size_t count);
 /* A value written elsewhere as text ("0.01", "sgd", "true", "[1, 2]"), unquoted. */
 void dio_yaml_raw(struct dio_yaml_writer *writer, const char *key, const char *value);
 

@@ -39,25 +39,6 @@ static void put_text(struct dio_str *out, const char *text)
     else dio_json_quote(out, text, length);
 }
 
-/* With a point in every number that has an exponent: YAML 1.1 readers take "1e-05" for text. */
-static void put_double(struct dio_str *out, double value)
-{
-    char text[48];
-    if (value != value) {
-        dio_str_add(out, ".nan");
-        return;
-    }
-    size_t length = dio_format_double(text, sizeof text, value);
-    if (strstr(text, "inf")) {
-        dio_str_add(out, value < 0 ? "-.inf" : ".inf");
-        return;
-    }
-    size_t mantissa = strcspn(text, "e");
-    dio_str_add_bytes(out, text, mantissa);
-    if (mantissa < length && !memchr(text, '.', mantissa)) dio_str_add(out, ".0");
-    dio_str_add(out, text + mantissa);
-}
-
 static void put_key(struct dio_yaml_writer *writer, const char *key)
 {
     indent(writer);
@@ -101,45 +82,4 @@ void dio_yaml_text(struct dio_yaml_writer *writer, const char *key, const char *
     dio_str_add(writer->out, " ");
     put_text(writer->out, text);
     dio_str_add(writer->out, "\n");
-}
-
-void dio_yaml_i64(struct dio_yaml_writer *writer, const char *key, int64_t value)
-{
-    put_key(writer, key);
-    dio_str_addf(writer->out, " %" PRId64 "\n", value);
-}
-
-void dio_yaml_double(struct dio_yaml_writer *writer, const char *key, double value)
-{
-    put_key(writer, key);
-    dio_str_add(writer->out, " ");
-    put_double(writer->out, value);
-    dio_str_add(writer->out, "\n");
-}
-
-void dio_yaml_bool(struct dio_yaml_writer *writer, const char *key, bool value)
-{
-    dio_yaml_raw(writer, key, value ? "true" : "false");
-}
-
-void dio_yaml_doubles(struct dio_yaml_writer *writer, const char *key, const double *values, size_t count)
-{
-    put_key(writer, key);
-    dio_str_add(writer->out, " [");
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0) dio_str_add(writer->out, ", ");
-        put_double(writer->out, values[i]);
-    }
-    dio_str_add(writer->out, "]\n");
-}
-
-void dio_yaml_texts(struct dio_yaml_writer *writer, const char *key, const char *const *texts, size_t count)
-{
-    put_key(writer, key);
-    dio_str_add(writer->out, " [");
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0) dio_str_add(writer->out, ", ");
-        put_text(writer->out, texts[i]);
-    }
-    dio_str_add(writer->out, "]\n");
 }

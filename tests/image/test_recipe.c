@@ -32,12 +32,6 @@ static void test_text(void **state)
     dio_image_recipe_write(&text, &recipe);
     assert_ok(&test, dio_image_recipe_parse(&test.ctx, "m", NULL, text.data, text.length, &read));
     assert_memory_equal(&read, &recipe, sizeof read);
-    struct dio_digest a, b;
-    assert_ok(&test, dio_image_recipe_hash(&test.ctx, &recipe, &a));
-    read.mean[15] += 1e-16;
-    read.mean[14] += 1e-9;
-    assert_ok(&test, dio_image_recipe_hash(&test.ctx, &read, &b));
-    assert_memory_not_equal(&a, &b, sizeof a);
     dio_str_free(&text);
     test_end(&test);
 }
@@ -143,9 +137,13 @@ static dio_status parse_once(struct test_ctx *test, void *arg)
 {
     (void)arg;
     struct dio_image_recipe recipe;
-    struct dio_digest digest;
+    struct dio_str text;
     DIO_PASS(dio_image_recipe_parse(&test->ctx, "m", NULL, imagenet, strlen(imagenet), &recipe));
-    return dio_image_recipe_hash(&test->ctx, &recipe, &digest);
+    dio_str_init(&text, &test->ctx);
+    dio_image_recipe_write(&text, &recipe);
+    dio_status status = dio_str_status(&text);
+    dio_str_free(&text);
+    return status;
 }
 
 static void test_memory(void **state)

@@ -145,7 +145,7 @@ static void shapes_do_not_wrap(void **state)
     char text[64];
     assert_int_equal(dio_shape_elements(&shape), 120);
     assert_true(dio_shape_bytes(&shape, DIO_F16, &bytes) && bytes == 240);
-    shape = dio_shape_3(0, INT64_MAX, 2);
+    shape = (struct dio_shape){3, {0, INT64_MAX, 2}};
     assert_int_equal(dio_shape_elements(&shape), -1);
     shape = dio_shape_2(INT64_MAX, 1);
     assert_false(dio_shape_bytes(&shape, DIO_F32, &bytes));
