@@ -71,8 +71,6 @@ bool dio_path_exists(const char *path);
 bool dio_path_is_folder(const char *path);
 bool dio_path_is_file(const char *path);
 bool dio_same_file(const char *a, const char *b); /* device and inode */
-/* Is `path`, which need not exist, `other` itself or below it?  By device and inode of the folders that path names. */
-dio_status dio_path_lies_in(struct dio_ctx *ctx, const char *path, const char *other, bool *inside);
 
 struct dio_dirent {
     char *name;

@@ -62,15 +62,30 @@ char *dio_path_parent(struct dio_ctx *ctx, const char *path)
     return length == 0 ? dio_strdup(ctx, ".") : dio_strndup(ctx, path, length);
 }
 
+/* The real path of the nearest folder above `path` that is there; "" when there is none. */
+static dio_status real_parent(struct dio_ctx *ctx, const char *path, char real[PATH_MAX])
+{
+    real[0] = '\0';
+    char *at = dio_path_parent(ctx, path);
+    while (at && !realpath(at, real)) {
+        real[0] = '\0';
+        char *above = dio_path_parent(ctx, at);
+        bool top = above && strcmp(above, at) == 0;
+        dio_free(ctx, at);
+        at = above;
+        if (top) break;
+    }
+    bool failed = !at;
+    dio_free(ctx, at);
+    return failed ? DIO_ERR_ENV : DIO_OK;
+}
+
 dio_status dio_path_lies_in(struct dio_ctx *ctx, const char *path, const char *other, bool *inside)
 {
     char at[PATH_MAX];
-    char *parent = dio_path_parent(ctx, path);
-    if (!parent) return DIO_ERR_ENV;
-    const char *real = realpath(parent, at);
-    dio_free(ctx, parent);
+    DIO_PASS(real_parent(ctx, path, at));
     *inside = dio_same_file(path, other);
-    while (real && !*inside) { /* without a parent it lies nowhere yet */
+    while (at[0] && !*inside) {
         char *slash = strrchr(at, '/');
         *inside = dio_same_file(at, other);
         if (!slash || !slash[1]) break;
@@ -101,23 +116,6 @@ bool dio_same_file(const char *a, const char *b)
 {
     struct stat sa, sb;
     return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
-}
-
-dio_status dio_path_lies_in(struct dio_ctx *ctx, const char *path, const char *other, bool *inside)
-{
-    char *at = dio_path_parent(ctx, path);
-    *inside = dio_same_file(path, other);
-    for (int depth = 0; at && !*inside && depth < 256; depth++) {
-        *inside = dio_same_file(at, other);
-        char *parent = dio_path_parent(ctx, at);
-        bool top = !parent || strcmp(parent, at) == 0;
-        dio_free(ctx, at);
-        at = parent;
-        if (top) break;
-    }
-    bool failed = !at;
-    dio_free(ctx, at);
-    return failed ? DIO_ERR_ENV : DIO_OK;
 }
 
 static int by_name(const void *a, const void *b)

@@ -213,7 +213,7 @@ static void test_lies_in(void **state)
         const char *path;
         bool inside;
     } cases[] = {{"data", true},      {"data/new/run", true}, {"link/a/run", true}, {"data/../data/run", true},
-                 {"other/run", false}, {"data2", false},       {"", false}};
+                 {"other/run", false}, {"other/new/run", false}, {"data2", false}, {"", false}};
     char data[512];
     snprintf(data, sizeof data, "%s", test_in(&folder, "data"));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
