@@ -195,7 +195,11 @@ void dio_page_curves(struct dio_str *out, const struct dio_report *report)
     curve(out, report, &c, "Accuracy", 2, 2, true);
     curve(out, report, &c, "Learning rate", 4, 1, false);
     dio_str_add(out, "</div>\n");
-    if (report->best_epoch) {
+    if (report->best_epoch && report->refit_epochs) {
+        dio_str_addf(out, "<p class=\"note\">Validation chose epoch %u; the head was then trained again on training and validation "
+                     "pictures together, for %llu epochs. Figures on validation are those of the model that validation chose.</p>\n",
+                     report->best_epoch, (unsigned long long)report->refit_epochs);
+    } else if (report->best_epoch) {
         dio_str_addf(out, "<p class=\"note\">The model of epoch %u was kept, chosen by validation.</p>\n", report->best_epoch);
     }
     dio_page_end_section(out);

@@ -41,6 +41,7 @@ struct dio_report {
     const struct dio_report_epoch *epochs;
     size_t n_epochs;
     uint32_t best_epoch;                /* 0: none */
+    uint64_t refit_epochs;              /* epochs on training and validation pictures together, after the choice; 0: no refit */
     const struct dio_report_split *splits;     /* the first is the one that counts (test where there is one) */
     size_t n_splits;
     const struct dio_dataset *dataset;

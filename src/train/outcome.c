@@ -194,6 +194,7 @@ static dio_status fill_page(struct page *page, const struct dio_epoch_record *be
     add_settings(page, best);
     DIO_PASS(add_epochs(page));
     report->best_epoch = best && run->n_val > 0 ? best->epoch : 0;
+    report->refit_epochs = page->run->loop.position.refit_epochs;
     report->splits = page->splits;
     DIO_PASS(add_split(page, "test", test, true));
     const char *name = dio_dataset_val_was_cut(run->dataset) ? "validation (cut from train)" : "validation";

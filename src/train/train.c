@@ -48,9 +48,13 @@ static dio_status save(void *arg, const struct dio_epoch_record *record)
     DIO_PASS(write_checkpoint(run, NULL));
     if (!record) return DIO_OK;
     DIO_PASS(dio_run_put_metrics(run, record));
-    dio_run_log(run, "%s epoch %u: lr %.4g, training loss %.4f accuracy %.4f, validation loss %.4f accuracy %.4f",
+    char validation[96] = "";
+    if (!isnan(record->val_loss)) {
+        (void)snprintf(validation, sizeof validation, ", validation loss %.4f accuracy %.4f", record->val_loss, record->val_accuracy);
+    }
+    dio_run_log(run, "%s epoch %u: lr %.4g, training loss %.4f accuracy %.4f%s",
                 record->phase == DIO_PHASE_REFIT ? "refit" : "search", record->epoch, record->lr, record->train_loss,
-                record->train_accuracy, record->val_loss, record->val_accuracy);
+                record->train_accuracy, validation);
     return DIO_OK;
 }
 
