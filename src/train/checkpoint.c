@@ -264,10 +264,13 @@ broken:
     return dio_fail(ctx, DIO_ERR_INPUT, "R1", &place, "its head does not read");
 }
 
-static bool all_finite(const float *numbers, size_t count)
+/* The numbers of a file lie where its head ends, aligned to nothing. */
+static bool all_finite(const unsigned char *numbers, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!isfinite(numbers[i])) return false;
+        float number;
+        memcpy(&number, numbers + i * sizeof number, sizeof number);
+        if (!isfinite(number)) return false;
     }
     return true;
 }
@@ -285,7 +288,7 @@ static struct dio_unpack behind_optimizer(const struct dio_checkpoint_file *file
 static bool file_finite(const struct dio_checkpoint_file *file)
 {
     static const char counter[] = "num_batches_tracked";
-    const float *numbers = (const float *)(const void *)(file->blob.data + file->numbers_at);
+    const unsigned char *numbers = file->blob.data + file->numbers_at;
     size_t have = (file->blob.size - DIGEST - file->numbers_at) / sizeof(float), at = 0;
     for (int copy = 0; copy < 2; copy++) { /* now, and at the best epoch */
         struct dio_unpack in = behind_optimizer(file);
@@ -297,7 +300,7 @@ static bool file_finite(const struct dio_checkpoint_file *file)
             if (in.bad || size > have - at) return true;
             size_t length = strlen(name), tail = sizeof counter - 1;
             bool counts = length >= tail && strcmp(name + length - tail, counter) == 0;
-            if (!counts && !all_finite(numbers + at, (size_t)size)) return false;
+            if (!counts && !all_finite(numbers + at * sizeof(float), (size_t)size)) return false;
             at += (size_t)size;
         }
     }
