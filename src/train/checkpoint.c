@@ -265,11 +265,12 @@ broken:
 }
 
 /* The numbers of a file lie where its head ends, aligned to nothing. */
-static bool all_finite(const unsigned char *numbers, size_t count)
+static bool all_finite(const void *numbers, size_t count)
 {
+    const unsigned char *bytes = numbers;
     for (size_t i = 0; i < count; i++) {
         float number;
-        memcpy(&number, numbers + i * sizeof number, sizeof number);
+        memcpy(&number, bytes + i * sizeof number, sizeof number);
         if (!isfinite(number)) return false;
     }
     return true;
@@ -304,7 +305,7 @@ static bool file_finite(const struct dio_checkpoint_file *file)
             at += (size_t)size;
         }
     }
-    return all_finite(numbers + at, have - at);
+    return all_finite(numbers + at * sizeof(float), have - at);
 }
 
 static const char not_finite[] = "holds NaN or infinity";
