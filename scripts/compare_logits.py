@@ -9,6 +9,10 @@ A NAME is torchvision's, or "timm:NAME".  Exit code 1 when a difference is above
 Needs torch, torchvision, timm, safetensors, numpy."""
 import argparse, os, subprocess, sys, tempfile
 
+try:  # a torchvision built against another PyTorch wants two operators declared first
+    import torchvision_cpu  # noqa: F401
+except ImportError:
+    pass
 import numpy, torch, torchvision, timm
 from safetensors.torch import save_file
 

@@ -8,6 +8,10 @@ classes; pictures are prepared by torchvision's transforms with the preprocessin
 agree and the largest difference of the logits relative to their range; exit code 1 when a label differs."""
 import argparse, glob, json, os, subprocess, sys, tempfile
 
+try:  # a torchvision built against another PyTorch wants two operators declared first
+    import torchvision_cpu  # noqa: F401
+except ImportError:
+    pass
 import torch, torchvision, timm
 from PIL import Image
 from safetensors import safe_open
