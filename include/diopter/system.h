@@ -12,10 +12,11 @@ extern "C" {
  * The caller owns the string (diopter_free); NULL: out of memory. */
 DIOPTER_API char *diopter_system_text(diopter_context *context, bool json);
 
-/* This machine's ceilings (FMA peak, memory bandwidth), and with a model (else NULL) each layer's share of them.
- * batch 0: 1.  *text as above. */
-DIOPTER_API diopter_status diopter_bench(diopter_context *context, diopter_model *model, size_t batch, bool json,
-                                         char **text);
+/* This machine's ceilings (FMA peak, memory bandwidth), and with a model (else NULL) each layer's share of them; under
+ * the option train_step the time of a full training step, too.  A backbone gets a head of 1000 classes; weights stay.
+ * Options: those with DIOPTER_FOR_BENCH; NULL: the defaults.  *text as above. */
+DIOPTER_API diopter_status diopter_bench(diopter_context *context, diopter_model *model, const diopter_options *options,
+                                         bool json, char **text);
 
 #ifdef __cplusplus
 }

@@ -1,9 +1,7 @@
 /* Ceilings of the machine, and what each layer of a model reaches of them. */
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
-
+#include "api/bench.h"
 #include "api/private.h"
+#include "arch/arch.h"
 #include "base/clock.h"
 #include "kernels/peak.h"
 #include "text/json_write.h"
@@ -47,24 +45,29 @@ struct layers {
     struct dio_plan *plan;
     double *seconds;   /* best of the runs, a step each */
     double whole;      /* median of whole runs */
+    struct api_bench_step step; /* of training; whole 0: not asked for */
     int64_t batch;
     int steps;
 };
 
-static int by_value(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return *x < *y ? -1 : *x > *y;
-}
-
-static void sort(double *values, int count)
+double api_bench_median(double *values, int count)
 {
     for (int i = 1; i < count; i++) {
-        double v = values[i];
+        const double value = values[i];
         int j = i;
-        for (; j > 0 && by_value(&v, &values[j - 1]) < 0; j--) values[j] = values[j - 1];
-        values[j] = v;
+        for (; j > 0 && value < values[j - 1]; j--) values[j] = values[j - 1];
+        values[j] = value;
     }
+    return values[count / 2];
+}
+
+float *api_bench_pictures(struct dio_ctx *ctx, const struct dio_model *model, int64_t batch)
+{
+    const struct dio_image_recipe *recipe = &model->recipe;
+    const size_t samples = (size_t)recipe->height * (size_t)recipe->width * (size_t)recipe->channels * (size_t)batch;
+    float *pictures = dio_alloc_array(ctx, samples, sizeof *pictures, "pictures");
+    for (size_t i = 0; pictures && i < samples; i++) pictures[i] = (float)((double)(i * 7919 % 1009) / 504.5 - 1);
+    return pictures;
 }
 
 static dio_status time_layers(struct dio_ctx *ctx, struct layers *l, const float *in, float *out)
@@ -84,8 +87,7 @@ static dio_status time_layers(struct dio_ctx *ctx, struct layers *l, const float
             if (run == 0 || once[i] < l->seconds[i]) l->seconds[i] = once[i];
         }
     }
-    sort(whole, RUNS);
-    l->whole = whole[RUNS / 2];
+    l->whole = api_bench_median(whole, RUNS);
     dio_free(ctx, once);
     return DIO_OK;
 }
@@ -95,21 +97,19 @@ static dio_status bench_model(struct dio_ctx *ctx, const struct dio_model *m, st
     dio_status status = DIO_OK;
     float *in = NULL, *out = NULL;
     const struct dio_plan_options options = {.batch = l->batch};
-    int output = m->logits >= 0 ? m->logits : m->features;
-    size_t picture = (size_t)m->recipe.height * (size_t)m->recipe.width * (size_t)m->recipe.channels;
+    int output = m->logits;
     int64_t elements = 1;
     const struct dio_shape *shape = &m->graph->values[output].type.shape;
     for (int d = 1; d < shape->rank; d++) elements *= shape->dims[d];
     DIO_TRY(dio_plan_infer(ctx, m->graph, m->graph->inputs, 1, &output, 1, &options, &l->plan));
     l->steps = dio_plan_steps(l->plan);
     l->seconds = dio_alloc_zeroed(ctx, (size_t)l->steps + 1, sizeof *l->seconds, "timings");
-    in = dio_alloc_array(ctx, picture * (size_t)l->batch, sizeof *in, "pictures");
+    in = api_bench_pictures(ctx, m, l->batch);
     out = dio_alloc_array(ctx, (size_t)elements * (size_t)l->batch, sizeof *out, "outputs");
     if (!l->seconds || !in || !out) {
         status = DIO_ERR_ENV;
         goto fail;
     }
-    for (size_t i = 0; i < picture * (size_t)l->batch; i++) in[i] = (float)((double)(i * 7919 % 1009) / 504.5 - 1);
     DIO_TRY(time_layers(ctx, l, in, out));
 fail:
     dio_free(ctx, in);
@@ -137,6 +137,10 @@ static void write_text(struct dio_str *out, const struct ceilings *c, const stru
     double flops = 2 * macs * (double)l->batch / l->whole;
     dio_str_addf(out, "\nwhole, batch %lld: %.2f ms, %.1f pictures/s, %.1f GF, %.0f %% of the FMA peak (median of %d runs)\n",
                  (long long)l->batch, l->whole * 1e3, (double)l->batch / l->whole, flops / 1e9, 100 * flops / c->flops_all, RUNS);
+    if (!l->step.whole) return;
+    dio_str_addf(out, "training step, batch %lld: %.1f ms (forward %.1f, backward %.1f, SGD %.1f), %.1f pictures/s\n",
+                 (long long)l->batch, l->step.whole * 1e3, l->step.forward * 1e3, l->step.backward * 1e3, l->step.update * 1e3,
+                 (double)l->batch / l->step.whole);
 }
 
 static void write_json(struct dio_str *out, const struct ceilings *c, const struct layers *l)
@@ -164,20 +168,44 @@ static void write_json(struct dio_str *out, const struct ceilings *c, const stru
         }
         dio_json_end_list(&w);
     }
+    if (l->step.whole) {
+        dio_json_map(&w, "training_step");
+        dio_json_double(&w, "seconds", l->step.whole);
+        dio_json_double(&w, "forward", l->step.forward);
+        dio_json_double(&w, "backward", l->step.backward);
+        dio_json_double(&w, "update", l->step.update);
+        dio_json_end_map(&w);
+    }
     dio_json_end_map(&w);
     dio_str_add(out, "\n");
 }
 
-diopter_status diopter_bench(diopter_context *context, diopter_model *model, size_t batch, bool json, char **text)
+/* A backbone is timed with the head that its published form has. */
+static dio_status complete(diopter_model *model)
+{
+    enum { IMAGENET_CLASSES = 1000 };
+    DIO_PASS(dio_loaded_need_model(&model->context->ctx, &model->loaded));
+    if (model->loaded.model->logits >= 0) return DIO_OK;
+    return dio_arch_new_head(model->loaded.model, IMAGENET_CLASSES, 1);
+}
+
+diopter_status diopter_bench(diopter_context *context, diopter_model *model, const diopter_options *options, bool json, char **text)
 {
     struct dio_ctx *ctx = &context->ctx;
     struct ceilings ceilings = {0};
-    struct layers layers = {.batch = batch ? (int64_t)batch : 1};
+    struct layers layers = {0};
+    diopter_options *made = NULL;
     *text = NULL;
     api_begin(context, NULL);
-    dio_status status = measure_ceilings(ctx, &ceilings);
-    if (status == DIO_OK && model) status = dio_loaded_need_model(ctx, &model->loaded);
+    dio_status status = api_default_options(context, &options, &made);
+    if (status != DIO_OK) return api_status(status);
+    layers.batch = api_extra_whole(options, "batch_size", DIOPTER_FOR_BENCH);
+    const bool step = api_extra_flag(options, "train_step", DIOPTER_FOR_BENCH);
+    if (step && !model) status = dio_fail(ctx, DIO_ERR_USAGE, "A3", NULL, "--train-step needs a model");
+    if (status == DIO_OK) status = measure_ceilings(ctx, &ceilings);
+    if (status == DIO_OK && model) status = complete(model);
     if (status == DIO_OK && model) status = bench_model(ctx, model->loaded.model, &layers);
+    if (status == DIO_OK && step) status = api_bench_train(ctx, model->loaded.model, layers.batch, &layers.step);
     if (status == DIO_OK) {
         struct dio_str out;
         dio_str_init(&out, ctx);
@@ -188,5 +216,6 @@ diopter_status diopter_bench(diopter_context *context, diopter_model *model, siz
     }
     dio_plan_free(layers.plan);
     dio_free(ctx, layers.seconds);
+    diopter_options_destroy(made);
     return api_status(status);
 }

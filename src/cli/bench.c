@@ -1,5 +1,4 @@
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "cli/cli.h"
 
@@ -10,8 +9,7 @@ static int run(struct cli *cli)
     char *text = NULL;
     if (cli->n_names) status = diopter_model_open(cli->context, cli->names[0], cli->options, &model);
     if (status == DIOPTER_OK) {
-        const char *batch = diopter_options_get(cli->options, "batch_size");
-        status = diopter_bench(cli->context, model, batch ? (size_t)strtoul(batch, NULL, 10) : 0, cli->json, &text);
+        status = diopter_bench(cli->context, model, cli->options, cli->json, &text);
     }
     if (text) (void)fputs(text, stdout);
     diopter_free(text);
@@ -25,7 +23,8 @@ const struct cli_verb cli_verb_bench = {
     .summary = "this machine's ceilings, then each layer's share of them",
     .about = "FMA peak and memory bandwidth are measured in the same run as the layers. Other programs on the machine disturb it.",
     .examples = "diopter bench\n"
-                "diopter bench arch:resnet50 --batch-size 1",
+                "diopter bench arch:resnet50 --batch-size 1\n"
+                "diopter bench arch:resnet18 --train-step",
     .uses = DIOPTER_FOR_BENCH,
     .min_names = 0,
     .max_names = 1,

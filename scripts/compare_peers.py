@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+"""Times Diopter beside PyTorch and ONNX Runtime on this machine: inference and full training steps.
+
+    scripts/compare_peers.py [--program build/diopter] [--rows NAME,...] [--threads 2,1] [--rounds 3] [--json FILE]
+
+Needs torch, torchvision, timm, onnx, onnxruntime and safetensors.  A row is a model, a batch size and a precision.  The
+programs are measured in turn, round after round, each in a process of its own that idles while another is measured; a
+figure is the median over the rounds of pictures a second.  Peers in their best setting:
+
+  torch      eager, channels_last, inference mode (bf16 rows: autocast)
+  torch mkl  the same with MKL told by a preloaded two-line library that the CPU is Intel's (AMD only; needs a C compiler)
+  compiled   torch.compile with frozen weights
+  ort        ONNX Runtime, all graph optimisations (int8 rows: static quantisation in QDQ form)
+
+A peer that cannot run a row is shown as "-" with the reason on standard error.
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+# name, family it comes from, batch sizes of inference, precisions beside f32, batch of a training step
+MODELS = {
+    "resnet18": ("torchvision", (1, 16), (), 16),
+    "resnet50": ("torchvision", (1, 16), ("bf16", "int8"), 16),
+    "mobilenet_v2": ("torchvision", (1, 16), ("int8",), None),
+    "efficientnet_b0": ("timm", (1,), (), None),
+    "vit_tiny_patch16_224": ("timm", (1, 16), (), 16),
+    "vit_base_patch16_224": ("timm", (1,), ("bf16", "int8"), None),
+    "convnext_tiny": ("timm", (1,), (), None),
+}
+SHIM = "int mkl_serv_intel_cpu_true(void) { return 1; }\nint mkl_serv_intel_cpu(void) { return 1; }\n"
+SECONDS = 1.0  # of one measurement
+
+
+def rows():
+    for name, (_, batches, low, step) in MODELS.items():
+        for precision in ("f32",) + low:
+            for batch in batches:
+                yield f"{name}/b{batch}/{precision}", name, batch, precision
+        if step:
+            yield f"{name}/b{step}/train", name, step, "train"
+
+
+# ---- the peers' side: a process that answers each line on standard input with seconds a run ----
+
+def make(name):
+    import torch
+    try:  # a torchvision built against another PyTorch wants two operators declared first
+        import torchvision_cpu  # noqa: F401
+    except ImportError:
+        pass
+    import timm
+    import torchvision
+    torch.manual_seed(1)
+    if MODELS[name][0] == "timm":
+        return timm.create_model(name)
+    return torchvision.models.get_model(name)
+
+
+def torch_runner(job):
+    import contextlib
+    import torch
+    torch.set_num_threads(job["threads"])
+    model = make(job["model"]).to(memory_format=torch.channels_last)
+    x = torch.randn(job["batch"], 3, 224, 224).contiguous(memory_format=torch.channels_last)
+    low = torch.autocast("cpu", torch.bfloat16) if job["precision"] == "bf16" else contextlib.nullcontext()
+    if job["precision"] == "train":
+        model.train()
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, weight_decay=1e-4)
+        y = torch.arange(job["batch"]) % 1000
+
+        def run():
+            loss = torch.nn.functional.cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return run
+    model.eval()
+    if job["peer"] == "compiled":
+        import torch._inductor.config
+        torch._inductor.config.freezing = True
+        model = torch.compile(model)
+
+    def run():
+        with torch.no_grad() if job["peer"] == "compiled" else torch.inference_mode(), low:
+            model(x)
+    return run
+
+
+def onnx_file(job, folder):
+    """Exported once, for every batch size; beside it the quantised one."""
+    import numpy
+    import torch
+    path = os.path.join(folder, f"{job['model']}.onnx")
+    if not os.path.exists(path):
+        names = {"input_names": ["x"], "output_names": ["logits"]}
+        torch.onnx.export(make(job["model"]).eval(), torch.randn(1, 3, 224, 224), path + ".part", opset_version=17, dynamo=False,
+                          dynamic_axes={"x": {0: "n"}, "logits": {0: "n"}}, **names)
+        os.replace(path + ".part", path)
+    if job["precision"] != "int8":
+        return path
+    from onnxruntime import quantization
+    low = os.path.join(folder, f"{job['model']}.int8.onnx")
+    if not os.path.exists(low):
+        class Reader(quantization.CalibrationDataReader):
+            def __init__(self):
+                self.left = [{"x": numpy.random.default_rng(i).standard_normal((4, 3, 224, 224), numpy.float32)} for i in range(4)]
+
+            def get_next(self):
+                return self.left.pop() if self.left else None
+        ready = os.path.join(folder, f"{job['model']}.ready.onnx")
+        quantization.shape_inference.quant_pre_process(path, ready)
+        quantization.quantize_static(ready, low, Reader(), quant_format=quantization.QuantFormat.QDQ, per_channel=True,
+                                     activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8)
+    return low
+
+
+def ort_runner(job):
+    import numpy
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = job["threads"]
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    session = onnxruntime.InferenceSession(onnx_file(job, job["folder"]), options, providers=["CPUExecutionProvider"])
+    x = numpy.random.default_rng(1).standard_normal((job["batch"], 3, 224, 224), numpy.float32)
+    return lambda: session.run(None, {"x": x})
+
+
+def worker(job):
+    run = ort_runner(job) if job["peer"] == "ort" else torch_runner(job)
+    run()
+    run()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        times = []
+        end = time.perf_counter() + SECONDS
+        while len(times) < 3 or time.perf_counter() < end:
+            start = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - start)
+        print(json.dumps(statistics.median(times)), flush=True)
+
+
+# ---- the comparison ----
+
+class Peer:
+    def __init__(self, job, shim):
+        self.name, self.times = job["peer"], []
+        env = dict(os.environ)
+        if job["peer"] == "torch mkl":
+            env["LD_PRELOAD"] = shim
+        self.process = subprocess.Popen([sys.executable, __file__, "--worker", json.dumps(job)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+        self.alive = self.answer() == "ready"
+        if not self.alive:
+            self.process.kill()
+            reason = self.process.stderr.read().strip().splitlines()
+            print(f"{job['model']} {job['precision']}: no {self.name}: {reason[-1] if reason else 'no reason given'}", file=sys.stderr)
+
+    def answer(self):
+        while True:
+            line = self.process.stdout.readline()
+            if not line:
+                return None
+            line = line.strip()
+            if line == "ready" or line[:1].isdigit():
+                return line
+
+    def measure(self):
+        if not self.alive:
+            return
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        answer = self.answer()
+        if answer:
+            self.times.append(float(answer))
+
+    def close(self):
+        if self.alive:
+            self.process.communicate()
+
+
+class Ours:
+    name = "diopter"
+
+    def __init__(self, program, job):
+        self.times, self.shares, self.alive = [], [], True
+        self.command = [program, "bench", f"arch:{job['model']}", "--json", "--quiet", "--batch-size", str(job["batch"]), "--threads", str(job["threads"])]
+        self.train = job["precision"] == "train"
+        self.command += ["--train-step"] if self.train else ["--precision", job["precision"]]
+
+    def measure(self):
+        if not self.alive:
+            return
+        done = subprocess.run(self.command, capture_output=True, text=True)
+        if done.returncode != 0:
+            self.alive = False
+            print(f"{' '.join(map(str, self.command[1:]))}: {done.stderr.strip()}", file=sys.stderr)
+            return
+        out = json.loads(done.stdout)
+        self.times.append(out["training_step"]["seconds"] if self.train else out["seconds"])
+        flops = 2 * sum(layer["macs"] for layer in out["layers"]) * out["batch"]
+        self.shares.append(flops / out["seconds"] / out["fma_all_threads"])
+
+    def close(self):
+        pass
+
+
+def shim_library(folder):
+    if not any("AuthenticAMD" in line for line in open("/proc/cpuinfo")):
+        return None
+    source, library = os.path.join(folder, "shim.c"), os.path.join(folder, "shim.so")
+    pathlib.Path(source).write_text(SHIM)
+    try:
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return library
+
+
+def peers_of(precision, shim):
+    if precision == "int8":
+        return ["ort"]
+    if precision == "train":
+        return ["torch"] + (["torch mkl"] if shim else [])
+    if precision == "bf16":
+        return ["torch", "ort"]
+    return ["torch"] + (["torch mkl"] if shim else []) + ["compiled", "ort"]
+
+
+def compare(options, row, threads, folder, shim):
+    label, name, batch, precision = row
+    job = {"model": name, "batch": batch, "precision": precision, "threads": threads, "folder": folder}
+    everyone = [Ours(options.program, job)] + [Peer({**job, "peer": peer}, shim) for peer in peers_of(precision, shim)]
+    for _ in range(options.rounds):
+        for one in everyone:
+            one.measure()
+    out = {"row": label, "threads": threads}
+    for one in everyone:
+        one.close()
+        out[one.name] = batch / statistics.median(one.times) if one.times else None
+    out["share"] = statistics.median(everyone[0].shares) if everyone[0].shares else None
+    return out
+
+
+def shown(out):
+    ours = out["diopter"]
+    parts = [f"{out['row']:34s} {out['threads']}T  diopter {ours:8.1f}/s" if ours else f"{out['row']:34s} {out['threads']}T  diopter      -  "]
+    if out["share"]:
+        parts.append(f"{100 * out['share']:3.0f} % of FMA peak")
+    for peer in ("torch", "torch mkl", "compiled", "ort"):
+        if out.get(peer):
+            parts.append(f"{peer} {out[peer]:.1f}" + (f" ({ours / out[peer]:.2f} x)" if ours else ""))
+    return "  ".join(parts)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", default="build/diopter", type=lambda p: str(pathlib.Path(p).resolve()))
+    parser.add_argument("--rows", default="", help="only rows whose name has one of these in it")
+    parser.add_argument("--threads", default="2,1")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", help="one line a row is added to this file")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        worker(json.loads(options.worker))
+        return
+    wanted = [word for word in options.rows.split(",") if word]
+    with tempfile.TemporaryDirectory() as folder:
+        shim = shim_library(folder)
+        for row in rows():
+            if wanted and not any(word in row[0] for word in wanted):
+                continue
+            for threads in map(int, options.threads.split(",")):
+                out = compare(options, row, threads, folder, shim)
+                print(shown(out), flush=True)
+                if options.json:
+                    with open(options.json, "a") as file:
+                        file.write(json.dumps(out) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+/* The parts of diopter_bench. */
+#ifndef DIO_API_BENCH_H
+#define DIO_API_BENCH_H
+
+#include "model/model.h"
+
+/* Seconds of a full training step: medians of several. */
+struct api_bench_step {
+    double whole, forward, backward, update;
+};
+
+/* All parameters learn by SGD with momentum, on made-up pictures; the model keeps its weights. */
+dio_status api_bench_train(struct dio_ctx *ctx, const struct dio_model *model, int64_t batch, struct api_bench_step *out);
+
+/* Of an odd number of figures; sorts them. */
+double api_bench_median(double *values, int count);
+/* Pictures for a plan: made up, the same in every run. */
+float *api_bench_pictures(struct dio_ctx *ctx, const struct dio_model *model, int64_t batch);
+
+#endif

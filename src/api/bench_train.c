@@ -1,0 +1,96 @@
+/* What a full training step takes: forward, backward, SGD with momentum over all parameters; all batch norms learn. */
+#include <string.h>
+
+#include "api/bench.h"
+#include "base/clock.h"
+#include "train/optimizer.h"
+
+enum { WARM_UP = 1, RUNS = 5 };
+
+struct lesson {
+    struct dio_ctx *ctx;
+    struct dio_graph *graph;
+    unsigned char *weights;
+    struct dio_plan *plan;
+    struct dio_optimizer_state optimizer;
+    float *pictures;
+    int32_t *labels;
+};
+
+/* A clone of the graph over a copy of the weights. */
+static dio_status own_weights(struct lesson *l, const struct dio_model *model)
+{
+    const unsigned char *from = model->weights;
+    l->weights = dio_alloc_aligned(l->ctx, model->weights_bytes, "weights to train");
+    if (!l->weights) return DIO_ERR_ENV;
+    memcpy(l->weights, from, model->weights_bytes);
+    for (int i = 0; i < l->graph->n_params; i++) {
+        struct dio_param *param = &l->graph->params[i];
+        param->trainable = param->role != DIO_PARAM_CONSTANT;
+        if (param->data) param->data = l->weights + ((const unsigned char *)param->data - from);
+    }
+    return DIO_OK;
+}
+
+static dio_status open_lesson(struct lesson *l, const struct dio_model *model, int64_t batch)
+{
+    DIO_PASS(dio_graph_clone(model->graph, &l->graph));
+    DIO_PASS(own_weights(l, model));
+    const struct dio_shape one = dio_shape_1(0);
+    const int labels = dio_graph_input(l->graph, "labels", DIO_I32, &one);
+    const int loss = dio_node2(l->graph, "softmax_cross_entropy", "loss", model->logits, labels, "smoothing=0");
+    DIO_PASS(l->graph->status);
+    const int inputs[] = {model->graph->inputs[0], labels};
+    const struct dio_train_plan_options options = {.plan = {.batch = batch}, .train_stats = true, .drop = true};
+    DIO_PASS(dio_plan_train(l->ctx, l->graph, inputs, 2, loss, &model->logits, 1, &options, &l->plan));
+    const struct dio_optimizer_settings settings = {.momentum = 0.9, .weight_decay = 1e-4};
+    DIO_PASS(dio_optimizer_start(l->ctx, dio_optimizer_find("sgd"), &settings, l->graph, &l->optimizer));
+    l->pictures = api_bench_pictures(l->ctx, model, batch);
+    l->labels = dio_alloc_array(l->ctx, (size_t)batch, sizeof *l->labels, "labels");
+    if (!l->pictures || !l->labels) return DIO_ERR_ENV;
+    for (int64_t i = 0; i < batch; i++) l->labels[i] = (int32_t)(i % model->n_classes);
+    return DIO_OK;
+}
+
+static void close_lesson(struct lesson *l)
+{
+    dio_plan_free(l->plan);
+    dio_optimizer_end(l->ctx, &l->optimizer);
+    dio_graph_free(l->graph);
+    dio_free(l->ctx, l->weights);
+    dio_free(l->ctx, l->pictures);
+    dio_free(l->ctx, l->labels);
+}
+
+static dio_status time_steps(struct lesson *l, int64_t batch, struct api_bench_step *out)
+{
+    const void *in[] = {l->pictures, l->labels};
+    double forward[RUNS], backward[RUNS], update[RUNS], whole[RUNS];
+    for (int run = -WARM_UP; run < RUNS; run++) {
+        if (dio_cancelled(l->ctx)) return DIO_CANCELLED;
+        const double start = dio_clock_seconds();
+        (void)dio_plan_forward(l->plan, batch, in, 1, (uint64_t)(run + WARM_UP));
+        const double turned = dio_clock_seconds();
+        dio_plan_backward(l->plan, false, 1);
+        const double told = dio_clock_seconds();
+        dio_optimizer_apply(l->ctx->team, &l->optimizer, l->graph, l->plan, 1e-4);
+        const double end = dio_clock_seconds();
+        if (run < 0) continue;
+        forward[run] = turned - start;
+        backward[run] = told - turned;
+        update[run] = end - told;
+        whole[run] = end - start;
+    }
+    *out = (struct api_bench_step){api_bench_median(whole, RUNS), api_bench_median(forward, RUNS), api_bench_median(backward, RUNS),
+                                   api_bench_median(update, RUNS)};
+    return DIO_OK;
+}
+
+dio_status api_bench_train(struct dio_ctx *ctx, const struct dio_model *model, int64_t batch, struct api_bench_step *out)
+{
+    struct lesson lesson = {.ctx = ctx};
+    dio_status status = open_lesson(&lesson, model, batch);
+    if (status == DIO_OK) status = time_steps(&lesson, batch, out);
+    close_lesson(&lesson);
+    return status;
+}
