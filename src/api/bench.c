@@ -46,6 +46,7 @@ struct layers {
     double *seconds;   /* best of the runs, a step each */
     double whole;      /* median of whole runs */
     struct api_bench_step step; /* of training; whole 0: not asked for */
+    struct api_bench_pictures_result pictures;
     int64_t batch;
     int steps;
 };
@@ -61,7 +62,7 @@ double api_bench_median(double *values, int count)
     return values[count / 2];
 }
 
-float *api_bench_pictures(struct dio_ctx *ctx, const struct dio_model *model, int64_t batch)
+float *api_bench_input(struct dio_ctx *ctx, const struct dio_model *model, int64_t batch)
 {
     const struct dio_image_recipe *recipe = &model->recipe;
     const size_t samples = (size_t)recipe->height * (size_t)recipe->width * (size_t)recipe->channels * (size_t)batch;
@@ -104,7 +105,7 @@ static dio_status bench_model(struct dio_ctx *ctx, const struct dio_model *m, st
     DIO_TRY(dio_plan_infer(ctx, m->graph, m->graph->inputs, 1, &output, 1, &options, &l->plan));
     l->steps = dio_plan_steps(l->plan);
     l->seconds = dio_alloc_zeroed(ctx, (size_t)l->steps + 1, sizeof *l->seconds, "timings");
-    in = api_bench_pictures(ctx, m, l->batch);
+    in = api_bench_input(ctx, m, l->batch);
     out = dio_alloc_array(ctx, (size_t)elements * (size_t)l->batch, sizeof *out, "outputs");
     if (!l->seconds || !in || !out) {
         status = DIO_ERR_ENV;
@@ -122,6 +123,11 @@ static void write_text(struct dio_str *out, const struct ceilings *c, const stru
     dio_str_addf(out, "FMA peak, f32     %8.1f GF one thread, %.1f GF %d threads\n", c->flops_one / 1e9, c->flops_all / 1e9,
                  c->threads);
     dio_str_addf(out, "memory, read      %8.1f GB/s one thread\n", c->read_one / 1e9);
+    if (l->pictures.count) {
+        const double rate = (double)l->pictures.count / l->pictures.seconds;
+        dio_str_addf(out, "pictures          %8.1f a second, %.1f a thread: read, decoded, resized, cropped, normalised (%zu, %zu good)\n",
+                     rate, rate / c->threads, l->pictures.count, l->pictures.good);
+    }
     if (!l->plan) return;
     dio_str_addf(out, "\n%-34s %-12s %8s %9s %8s %6s\n", "layer", "op", "MMACs", "ms", "GF", "peak");
     double macs = 0;
@@ -152,6 +158,13 @@ static void write_json(struct dio_str *out, const struct ceilings *c, const stru
     dio_json_double(&w, "fma_one_thread", c->flops_one);
     dio_json_double(&w, "fma_all_threads", c->flops_all);
     dio_json_double(&w, "read_one_thread", c->read_one);
+    if (l->pictures.count) {
+        dio_json_map(&w, "pictures");
+        dio_json_i64(&w, "count", (int64_t)l->pictures.count);
+        dio_json_i64(&w, "good", (int64_t)l->pictures.good);
+        dio_json_double(&w, "seconds", l->pictures.seconds);
+        dio_json_end_map(&w);
+    }
     if (l->plan) {
         dio_json_i64(&w, "batch", l->batch);
         dio_json_double(&w, "seconds", l->whole);
@@ -201,10 +214,15 @@ diopter_status diopter_bench(diopter_context *context, diopter_model *model, con
     if (status != DIO_OK) return api_status(status);
     layers.batch = api_extra_whole(options, "batch_size", DIOPTER_FOR_BENCH);
     const bool step = api_extra_flag(options, "train_step", DIOPTER_FOR_BENCH);
+    const char *pictures = api_extra(options, "pictures", DIOPTER_FOR_BENCH);
     if (step && !model) status = dio_fail(ctx, DIO_ERR_USAGE, "A3", NULL, "--train-step needs a model");
     if (status == DIO_OK) status = measure_ceilings(ctx, &ceilings);
     if (status == DIO_OK && model) status = complete(model);
     if (status == DIO_OK && model) status = bench_model(ctx, model->loaded.model, &layers);
+    if (status == DIO_OK && pictures) {
+        const struct dio_image_recipe usual = dio_image_recipe_imagenet(256, 224);
+        status = api_bench_pictures(ctx, model ? &model->loaded.model->recipe : &usual, pictures, &layers.pictures);
+    }
     if (status == DIO_OK && step) status = api_bench_train(ctx, model->loaded.model, layers.batch, &layers.step);
     if (status == DIO_OK) {
         struct dio_str out;

@@ -45,7 +45,7 @@ static dio_status open_lesson(struct lesson *l, const struct dio_model *model, i
     DIO_PASS(dio_plan_train(l->ctx, l->graph, inputs, 2, loss, &model->logits, 1, &options, &l->plan));
     const struct dio_optimizer_settings settings = {.momentum = 0.9, .weight_decay = 1e-4};
     DIO_PASS(dio_optimizer_start(l->ctx, dio_optimizer_find("sgd"), &settings, l->graph, &l->optimizer));
-    l->pictures = api_bench_pictures(l->ctx, model, batch);
+    l->pictures = api_bench_input(l->ctx, model, batch);
     l->labels = dio_alloc_array(l->ctx, (size_t)batch, sizeof *l->labels, "labels");
     if (!l->pictures || !l->labels) return DIO_ERR_ENV;
     for (int64_t i = 0; i < batch; i++) l->labels[i] = (int32_t)(i % model->n_classes);

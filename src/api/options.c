@@ -49,6 +49,8 @@ static const struct extra extras[] = {
      "what to do at a picture that cannot be read", PREDICT},
     {"max_bad", DIO_OPTION_T_NUMBER, "SHARE", "1", NULL, 0, 1, "Pictures",
      "fail when more than this share of the pictures is bad", PREDICT},
+    {"pictures", DIO_OPTION_T_TEXT, "FOLDER", NULL, NULL, 0, 0, "Pictures",
+     "time how pictures are read, decoded and prepared, too", BENCH},
     {"train_step", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Pictures",
      "time a full training step, too: forward, backward, SGD with momentum", BENCH},
     {"precision", DIO_OPTION_T_CHOICE, "TYPE", "f32", "f32", 0, 0, "Output", "of the arithmetic", EVALUATE | PREDICT | BENCH},

@@ -25,7 +25,7 @@ struct diopter_context {
     char error_text[2560], error_json[DIO_MESSAGE_JSON_SIZE];
 };
 
-enum { API_EXTRA_OPTIONS = 27 };
+enum { API_EXTRA_OPTIONS = 28 };
 
 struct diopter_options {
     diopter_context *context;

@@ -24,7 +24,8 @@ const struct cli_verb cli_verb_bench = {
     .about = "FMA peak and memory bandwidth are measured in the same run as the layers. Other programs on the machine disturb it.",
     .examples = "diopter bench\n"
                 "diopter bench arch:resnet50 --batch-size 1\n"
-                "diopter bench arch:resnet18 --train-step",
+                "diopter bench arch:resnet18 --train-step\n"
+                "diopter bench --pictures xrays --threads 1",
     .uses = DIOPTER_FOR_BENCH,
     .min_names = 0,
     .max_names = 1,

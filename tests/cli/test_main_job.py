@@ -141,4 +141,14 @@ with Workplace() as work:
         check.that(made == [f"r-{i}" for i in range(1, n + 1)], "a recipe alone makes runs/<recipe>-N beside it", made)
     check.that(not (lonely / "runs").exists(), "and not where the program was started")
     check.exits(0, "check", tiles)
+
+    # Bench: what it times is in its JSON, and the model is left as it was.
+    timed = json.loads(check.exits(0, "bench", MODEL, "--batch-size", "2", "--train-step", "--pictures", pictures, "--json").stdout)
+    count = sum(1 for path in pictures.rglob("*") if path.is_file())
+    check.that(timed["pictures"]["count"] == timed["pictures"]["good"] == count, "bench reads the folder", timed["pictures"])
+    step = timed["training_step"]
+    check.that(0 < step["forward"] < step["seconds"] and 0 < step["backward"] < step["seconds"], "a training step has its parts", step)
+    check.exits(0, "bench", "arch:resnet20_cifar", "--train-step", "--batch-size", "2", "--quiet")
+    check.exits(2, "bench", "--train-step", says="needs a model", lines=1)
+    check.exits(4, "bench", "--pictures", lonely / "missing", lines=1)
 check.end()
