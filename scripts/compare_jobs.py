@@ -273,7 +273,7 @@ def job_head(o):
                {f"tutorial {whole:.0f} s, {100 * loop['accuracy']:.1f} % after {o.tutorial_epochs} epochs": whole / ours["cached"][0],
                 "tutorial to 4 views": whole / ours["4 views"][0],
                 f"hand-cached {hand['seconds']:.1f} s, {100 * hand['accuracy']:.1f} %": hand["seconds"] / ours["cached"][0]},
-               ours={k: list(v) for k, v in ours.items()}, tutorial=loop, hand=hand)
+               figures={k: list(v) for k, v in ours.items()}, tutorial=loop, hand=hand)
 
 
 def job_limits(o):
@@ -338,7 +338,7 @@ class Comparison:
         print(f"{name:32s} {ours}" + "".join(f"; {ratio:.1f} x {peer}" for peer, ratio in ratios.items()), flush=True)
         if self.json:
             with open(self.json, "a") as file:
-                file.write(json.dumps({"row": name, "ours": ours, "ratios": ratios, **figures}) + "\n")
+                file.write(json.dumps({"job": self.job, "row": name, "ours": ours, "ratios": ratios, **figures}) + "\n")
 
 
 def main():
@@ -351,6 +351,7 @@ def main():
     parser.add_argument("--growth", type=int, default=100000, help="small pictures of the growth row")
     parser.add_argument("--cifar", type=pathlib.Path, help="weights for the growth row (default: the bundled sample's)")
     parser.add_argument("--json", help="one line a row is added to this file")
+    parser.add_argument("--skip-measured", action="store_true", help="leave out jobs of which the file of --json has rows")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
@@ -359,10 +360,15 @@ def main():
         return
     if options.cifar is None:
         options.cifar = pathlib.Path(__file__).resolve().parent.parent / "samples" / "tiles_base.safetensors"
+    known = set()
+    if options.skip_measured and options.json and os.path.exists(options.json):
+        known = {line.get("job") for line in map(json.loads, open(options.json))}
     with tempfile.TemporaryDirectory() as work:
         comparison = Comparison(options, work)
         for name in options.jobs.split(","):
-            JOBS[name](comparison)
+            comparison.job = name
+            if name not in known:
+                JOBS[name](comparison)
 
 
 if __name__ == "__main__":

@@ -268,18 +268,24 @@ def main():
     parser.add_argument("--threads", default="2,1")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", help="one line a row is added to this file")
+    parser.add_argument("--skip-measured", action="store_true", help="leave out rows that the file of --json has")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         worker(json.loads(options.worker))
         return
     wanted = [word for word in options.rows.split(",") if word]
+    known = set()
+    if options.skip_measured and options.json and os.path.exists(options.json):
+        known = {(line["row"], line.get("threads")) for line in map(json.loads, open(options.json))}
     with tempfile.TemporaryDirectory() as folder:
         shim = shim_library(folder)
         for row in rows():
             if wanted and not any(word in row[0] for word in wanted):
                 continue
             for threads in map(int, options.threads.split(",")):
+                if (row[0], threads) in known:
+                    continue
                 out = compare(options, row, threads, folder, shim)
                 print(shown(out), flush=True)
                 if options.json:

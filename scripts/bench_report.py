@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Turns the lines that compare_peers.py and compare_jobs.py wrote into a Markdown page and a plot (SVG).
+
+    scripts/bench_report.py --lines build/performance.jsonl --out docs/performance
+"""
+import argparse
+import html
+import json
+import pathlib
+import subprocess
+import sys
+
+PEERS = (("torch", "PyTorch"), ("torch mkl", "PyTorch, MKL steered"), ("compiled", "torch.compile"), ("ort", "ONNX Runtime"))
+COLOURS = {"torch": "#8c8c8c", "torch mkl": "#b9a27a", "compiled": "#7a94b9", "ort": "#6d9c7a"}
+# What the project aims at, by row and peer, as throughput over the peer's: so that a shortfall shows.
+AIMS = {
+    "resnet50/b1/f32": {"torch": 2.4, "ort": 1.2}, "resnet50/b16/f32": {"torch": 2.2, "ort": 1.4},
+    "resnet18/b1/f32": {"torch": 2.4, "ort": 1.5}, "resnet18/b16/f32": {"torch": 2.2, "ort": 1.6},
+    "mobilenet_v2/b1/f32": {"torch": 3.6, "ort": 1.3}, "mobilenet_v2/b16/f32": {"torch": 4, "ort": 1.7},
+    "efficientnet_b0/b1/f32": {"torch": 3, "ort": 1.2}, "vit_tiny_patch16_224/b1/f32": {"torch": 2.6, "ort": 1.25},
+    "vit_base_patch16_224/b1/f32": {"torch": 2.6, "ort": 1.25}, "convnext_tiny/b1/f32": {"torch": 2.8, "ort": 1.3},
+    "resnet50/b1/bf16": {"torch": 2.2, "ort": 2}, "resnet50/b16/bf16": {"torch": 2.2, "ort": 2},
+    "vit_base_patch16_224/b1/bf16": {"torch": 1.6, "ort": 2},
+    "resnet50/b1/int8": {"ort": 1.1}, "resnet50/b16/int8": {"ort": 1.1},
+    "resnet18/b16/train": {"torch": 1.7}, "resnet50/b16/train": {"torch": 2.3}, "vit_tiny_patch16_224/b16/train": {"torch": 1.7},
+}
+
+
+def cell(ours, peer, aim):
+    if not ours or not peer:
+        return "-"
+    ratio = ours / peer
+    text = f"{ratio:.2f} x"
+    if aim:
+        text = f"**{text}** (aim {aim:g})" if ratio >= aim else f"{text} (aim {aim:g})"
+    return text
+
+
+def peers_table(rows, threads):
+    out = ["| row | Diopter, pictures/s | of the f32 FMA peak | " + " | ".join(name for _, name in PEERS) + " |", "| --- | --- | --- |" + " --- |" * len(PEERS)]
+    for row in rows:
+        if row.get("threads") != threads:
+            continue
+        aims = AIMS.get(row["row"], {})
+        share = f"{100 * row['share']:.0f} %" if row.get("share") and row["row"].endswith("f32") else "-"
+        ours = f"{row['diopter']:.1f}" if row.get("diopter") else "-"
+        out.append(f"| {row['row']} | {ours} | {share} | " + " | ".join(cell(row.get("diopter"), row.get(key), aims.get(key)) for key, _ in PEERS) + " |")
+    return out
+
+
+def jobs_table(rows):
+    out = ["| job | Diopter | beside |", "| --- | --- | --- |"]
+    for row in rows:
+        if "job" in row:
+            out.append(f"| {row['row']} | {row['ours']} | " + "; ".join(f"{v:.1f} x {k}" for k, v in row["ratios"].items()) + " |")
+    return out
+
+
+def machine(program):
+    done = subprocess.run([program, "system", "--json"], capture_output=True, text=True)
+    return json.loads(done.stdout) if done.returncode == 0 else {}
+
+
+def versions():
+    code = "import torch,onnxruntime;print('PyTorch',torch.__version__,'- ONNX Runtime',onnxruntime.__version__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    return done.stdout.strip() or "peers' versions unknown"
+
+
+def plot(rows, threads):
+    """Bars of throughput over the peers', one group a row; the line at 1 is the peer."""
+    rows = [row for row in rows if row.get("threads") == threads and row.get("diopter")]
+    bars = [(row, [(key, row["diopter"] / row[key]) for key, _ in PEERS if row.get(key)]) for row in rows]
+    bars = [(row, found) for row, found in bars if found]
+    most = max([ratio for _, found in bars for _, ratio in found] + [2.0])
+    left, width, thick, y = 250, 560, 9, 46
+    scale = width / (most * 1.05)
+    parts = []
+    for row, found in bars:
+        parts.append(f'<text x="{left - 8}" y="{y + len(found) * thick / 2 + 4:.1f}" text-anchor="end">{html.escape(row["row"])}</text>')
+        for key, ratio in found:
+            parts.append(f'<rect x="{left}" y="{y}" width="{ratio * scale:.1f}" height="{thick - 2}" fill="{COLOURS[key]}"/>'
+                         f'<text x="{left + ratio * scale + 4:.1f}" y="{y + thick - 2}" font-size="9">{ratio:.2f}</text>')
+            y += thick
+        y += 8
+    one = left + scale
+    legend = "".join(f'<rect x="{left + i * 150}" y="12" width="10" height="10" fill="{COLOURS[key]}"/><text x="{left + 14 + i * 150}" y="21">{name}</text>'
+                     for i, (key, name) in enumerate(PEERS))
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 60}" height="{y + 20}" font-family="sans-serif" font-size="11">'
+            f'<rect width="100%" height="100%" fill="white"/>{legend}<line x1="{one:.1f}" x2="{one:.1f}" y1="32" y2="{y}" stroke="black" stroke-dasharray="3 3"/>'
+            f'<text x="{one:.1f}" y="{y + 14}" text-anchor="middle">1 x: as fast as the peer</text>{"".join(parts)}</svg>\n')
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", default="build/diopter")
+    parser.add_argument("--lines", default="build/performance.jsonl", type=pathlib.Path)
+    parser.add_argument("--out", default="docs/performance", type=pathlib.Path)
+    options = parser.parse_args()
+    rows = [json.loads(line) for line in options.lines.read_text().splitlines() if line.strip()]
+    peers = [row for row in rows if "threads" in row]
+    about = machine(str(pathlib.Path(options.program).resolve()))
+    text = ["# Performance", "",
+            "Measured by `scripts/bench.sh`: Diopter and its peers in turn, round after round; medians of pictures a second, and Diopter's",
+            "throughput over each peer's. Bold: the aim is reached. The peers run in their best setting: PyTorch with channels_last in",
+            "inference mode, beside it the same with MKL steered to its fast path (AMD), torch.compile with frozen weights, and ONNX Runtime",
+            "with all graph optimisations (int8: static quantisation). In bf16 rows ONNX Runtime computes in f32.", "",
+            f"Machine: {about.get('model', 'unknown CPU') + ', ' + ', '.join(about.get('features', []))}, {versions()}.", "", "![Throughput over the peers'](performance.svg)", ""]
+    for threads in sorted({row["threads"] for row in peers}, reverse=True):
+        text += [f"## {threads} thread{'s' if threads > 1 else ''}", ""] + peers_table(peers, threads) + [""]
+    text += ["## Whole jobs", ""] + jobs_table(rows) + [""]
+    options.out.with_suffix(".md").write_text("\n".join(text))
+    options.out.with_suffix(".svg").write_text(plot(peers, max([row["threads"] for row in peers] + [1])))
+
+
+if __name__ == "__main__":
+    main()
