@@ -198,6 +198,7 @@ static dio_status complete(diopter_model *model)
 {
     enum { IMAGENET_CLASSES = 1000 };
     DIO_PASS(dio_loaded_need_model(&model->context->ctx, &model->loaded));
+    DIO_PASS(dio_loaded_check(&model->context->ctx, &model->loaded));
     if (model->loaded.model->logits >= 0) return DIO_OK;
     return dio_arch_new_head(model->loaded.model, IMAGENET_CLASSES, 1);
 }

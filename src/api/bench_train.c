@@ -20,14 +20,18 @@ struct lesson {
 /* A clone of the graph over a copy of the weights. */
 static dio_status own_weights(struct lesson *l, const struct dio_model *model)
 {
-    const unsigned char *from = model->weights;
+    unsigned char *at;
     l->weights = dio_alloc_aligned(l->ctx, model->weights_bytes, "weights to train");
     if (!l->weights) return DIO_ERR_ENV;
-    memcpy(l->weights, from, model->weights_bytes);
+    at = l->weights;
     for (int i = 0; i < l->graph->n_params; i++) {
         struct dio_param *param = &l->graph->params[i];
         param->trainable = param->role != DIO_PARAM_CONSTANT;
-        if (param->data) param->data = l->weights + ((const unsigned char *)param->data - from);
+        size_t bytes;
+        if (!param->data || !dio_shape_bytes(&param->shape, param->dtype, &bytes)) continue;
+        memcpy(at, param->data, bytes); /* the block has room for all, each at a 64-byte boundary */
+        param->data = at;
+        at += (bytes + 63) / 64 * 64;
     }
     return DIO_OK;
 }

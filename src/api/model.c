@@ -69,6 +69,7 @@ static dio_status open_model(struct dio_ctx *ctx, const char *path, const diopte
     model->path = dio_strdup(ctx, path);
     if (!model->path) return DIO_ERR_ENV;
     struct dio_load_options load = dio_train_load_options(&options->train);
+    load.view = true;
     DIO_PASS(dio_model_load(ctx, path, &load, &model->loaded));
     if (model->loaded.is_run) {
         struct dio_str text;
@@ -183,6 +184,7 @@ dio_status api_need_head(const diopter_model *model)
 {
     struct dio_ctx *ctx = &model->context->ctx;
     DIO_PASS(dio_loaded_need_model(ctx, &model->loaded));
+    DIO_PASS(dio_loaded_check(ctx, &model->loaded));
     if (model->loaded.model->logits >= 0) return DIO_OK;
     return dio_fail(ctx, DIO_ERR_INPUT, "J8",
                     &(struct dio_place){.file = model->path, .hint = "diopter train gives it one"},

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/checked.h"
 #include "base/str.h"
@@ -120,6 +121,13 @@ void dio_free(struct dio_ctx *ctx, void *block)
     unsigned char *base = (unsigned char *)block - header->offset;
     count_live(ctx, -1, -(int64_t)header->size);
     free(base);
+}
+
+void dio_drop_pages(const void *data, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = ((uintptr_t)data + page - 1) / page * page, end = ((uintptr_t)data + bytes) / page * page;
+    if (begin < end) (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 char *dio_strndup(struct dio_ctx *ctx, const char *text, size_t length)

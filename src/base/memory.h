@@ -14,6 +14,9 @@ void *dio_realloc_array(struct dio_ctx *ctx, void *block, size_t count, size_t s
 void *dio_alloc_aligned(struct dio_ctx *ctx, size_t size, const char *what);
 void dio_free(struct dio_ctx *ctx, void *block);
 
+/* Lets go of whole pages inside: of a private mapping, which are read from the file again when they are wanted. */
+void dio_drop_pages(const void *data, size_t bytes);
+
 char *dio_strdup(struct dio_ctx *ctx, const char *text);
 char *dio_strndup(struct dio_ctx *ctx, const char *text, size_t length);
 char *dio_sprintf(struct dio_ctx *ctx, const char *format, ...) DIO_PRINTF(2, 3);

@@ -344,14 +344,19 @@ static dio_status finish(struct loading *loading)
     struct dio_model *model = loading->out->model;
     const char *prefix = loading->answer.arch ? loading->answer.prefix : "";
     DIO_PASS(say_assumptions(loading));
-    DIO_PASS(dio_load_weights(loading->ctx, loading->out, model, prefix));
+    DIO_PASS(dio_load_weights(loading->ctx, loading->out, model, prefix, loading->options->view));
     const char *stored = meta(loading, DIO_META_PREFIX);
     char *copy = dio_strdup(loading->ctx, stored && own_file(loading) ? stored : prefix);
     if (!copy) return DIO_ERR_ENV;
     dio_free(loading->ctx, model->origin_prefix);
     model->origin_prefix = copy;
     DIO_PASS(load_classes(loading));
-    return load_provenance(loading);
+    DIO_PASS(load_provenance(loading));
+    for (size_t i = 0; i < loading->out->weights.source_count; i++) {
+        const struct dio_blob *blob = &loading->out->weights.blobs[i];
+        if (blob->mapped) dio_drop_pages(blob->data, blob->size);
+    }
+    return DIO_OK;
 }
 
 /* Keys may change their meaning; what a later version wrote is not guessed at. */

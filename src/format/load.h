@@ -27,6 +27,9 @@ struct dio_load_options {
     const char *classes_file;   /* --classes FILE: one name a line */
     struct dio_recipe_override recipe;
     uint64_t seed;              /* weights of arch:TAG */
+    /* Weights stay where the file has them when they lie there as they are used: they may not be written, and who makes
+     * a plan asks dio_loaded_check first. */
+    bool view;
 };
 struct dio_load_options dio_load_options_default(void);
 
@@ -57,6 +60,8 @@ dio_status dio_model_load(struct dio_ctx *ctx, const char *path, const struct di
                           struct dio_loaded *out);
 /* For weights of no known architecture: messages on what is not finite (row S18), with nonfinite_tensors. */
 dio_status dio_loaded_scan(struct dio_ctx *ctx, struct dio_loaded *loaded);
+/* Is the file what it was, when weights are read from its mapping?  (Row S20.) */
+dio_status dio_loaded_check(struct dio_ctx *ctx, const struct dio_loaded *loaded);
 /* Hands the messages to the context's sink. */
 void dio_loaded_say(struct dio_ctx *ctx, const struct dio_loaded *loaded);
 /* For verbs that need a model: fails with what is missing (row J5) when there is none. */

@@ -149,14 +149,49 @@ static dio_status say_unused(struct dio_ctx *ctx, struct dio_loaded *loaded, con
     return status;
 }
 
-dio_status dio_load_weights(struct dio_ctx *ctx, struct dio_loaded *loaded, struct dio_model *model, const char *prefix)
+dio_status dio_loaded_check(struct dio_ctx *ctx, const struct dio_loaded *loaded)
+{
+    for (size_t i = 0; i < loaded->weights.source_count; i++) {
+        if (dio_blob_unchanged(&loaded->weights.blobs[i])) continue;
+        return dio_fail(ctx, DIO_ERR_INPUT, "S20", &(struct dio_place){.file = loaded->weights.sources[i]}, "changed while it was read");
+    }
+    return DIO_OK;
+}
+
+/* f32 as they are, at a place where floats may lie. */
+static bool can_view(const struct dio_weight *weight, const struct dio_param *param)
+{
+    return param->role != DIO_PARAM_COUNTER && weight->dtype == DIO_F32 && !weight->strides && !weight->swapped &&
+           (uintptr_t)weight->data % _Alignof(float) == 0;
+}
+
+/* An unpacked entry of a mapped file is a block of its own. */
+static bool in_mapping(const struct dio_weights *weights, const struct dio_weight *weight)
+{
+    const struct dio_blob *blob = &weights->blobs[weight->source];
+    const uintptr_t begin = (uintptr_t)blob->data, at = (uintptr_t)weight->data;
+    return blob->mapped && at >= begin && at < begin + blob->size;
+}
+
+static dio_status take(struct dio_ctx *ctx, const struct dio_loaded *loaded, const struct dio_weight *weight,
+                       struct dio_param *param, bool view)
+{
+    if (!view || !can_view(weight, param)) return copy(ctx, &loaded->weights, weight, param);
+    param->data = (void *)(uintptr_t)weight->data;
+    param->mapped = in_mapping(&loaded->weights, weight);
+    return DIO_OK;
+}
+
+dio_status dio_load_weights(struct dio_ctx *ctx, struct dio_loaded *loaded, struct dio_model *model, const char *prefix,
+                            bool view)
 {
     DIO_PASS(check(ctx, loaded, model, prefix));
+    DIO_PASS(dio_loaded_check(ctx, loaded));
     for (int i = 0; i < model->graph->n_params; i++) {
         struct dio_param *param = &model->graph->params[i];
         const struct dio_weight *weight = find(loaded, prefix, param->name);
         if (!weight) continue; /* a counter */
-        DIO_PASS(copy(ctx, &loaded->weights, weight, param));
+        DIO_PASS(take(ctx, loaded, weight, param, view));
         uint64_t nan = 0, inf = 0;
         if (param->role != DIO_PARAM_COUNTER) {
             dio_count_nonfinite(param->data, DIO_F32, (size_t)dio_shape_elements(&param->shape), &nan, &inf);

@@ -17,6 +17,8 @@ struct dio_param {
     int node, index;            /* owner, and which of its parameters */
     bool trainable;             /* false: frozen.  Statistics: false means that they stay as they are */
     void *data;                 /* set by whoever owns the weights (model/, tests); never owned by the graph */
+    bool mapped;                /* data lies in a file's private mapping: its pages may be dropped and are read again */
+    const double *row_scale;    /* by passes: what each row of the first axis is multiplied by before it is used; or NULL */
 };
 
 struct dio_value {

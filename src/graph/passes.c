@@ -153,18 +153,17 @@ static dio_status fold(struct dio_graph *graph, struct dio_node *node, const str
     const float *of_norm[4];
     for (int i = 0; i < 4; i++) of_norm[i] = graph->params[norm->params[i]].data;
     const struct dio_param *weight = &graph->params[node->params[0]];
-    int64_t channels = weight->shape.dims[0], count = dio_shape_elements(&weight->shape), each = count / channels;
-    const float *old_weight = weight->data, *old_bias = node->n_params > 1 ? graph->params[node->params[1]].data : NULL;
-    float *new_weight = dio_arena_alloc(&graph->arena, (size_t)count * sizeof(float));
+    int64_t channels = weight->shape.dims[0];
+    const float *old_bias = node->n_params > 1 ? graph->params[node->params[1]].data : NULL;
+    double *scale = dio_arena_alloc(&graph->arena, (size_t)channels * sizeof(double));
     float *new_bias = dio_arena_alloc(&graph->arena, (size_t)channels * sizeof(float));
-    if (!new_weight || !new_bias) return DIO_ERR_ENV;
+    if (!scale || !new_bias) return DIO_ERR_ENV;
     for (int64_t k = 0; k < channels; k++) {
-        double scale = of_norm[0][k] / sqrt((double)of_norm[3][k] + eps);
-        for (int64_t i = k * each; i < (k + 1) * each; i++) new_weight[i] = (float)(old_weight[i] * scale);
-        new_bias[k] = (float)(((old_bias ? old_bias[k] : 0.0) - of_norm[2][k]) * scale + of_norm[1][k]);
+        scale[k] = of_norm[0][k] / sqrt((double)of_norm[3][k] + eps);
+        new_bias[k] = (float)(((old_bias ? old_bias[k] : 0.0) - of_norm[2][k]) * scale[k] + of_norm[1][k]);
     }
     if (node->n_params == 1) DIO_PASS(add_bias(graph, node, channels));
-    graph->params[node->params[0]].data = new_weight;
+    graph->params[node->params[0]].row_scale = scale; /* applied when a plan packs it: no second copy of all weights */
     graph->params[node->params[1]].data = new_bias;
     return DIO_OK;
 }
@@ -183,7 +182,7 @@ dio_status dio_pass_fold_norm(struct dio_graph *graph)
         const struct dio_node *norm = &graph->nodes[i];
         if (norm->op != &dio_op_batch_norm || !all_have_data(graph, norm, 4)) continue;
         struct dio_node *node = fusing_producer(graph, norm->inputs[0], DIO_FUSE_SCALE);
-        if (!node || has_residual(node) || !all_have_data(graph, node, 2)) continue;
+        if (!node || has_residual(node) || !all_have_data(graph, node, 2) || graph->params[node->params[0]].row_scale) continue;
         DIO_PASS(fold(graph, node, norm));
         DIO_PASS(absorb(graph, node, i--, "batch_norm"));
     }

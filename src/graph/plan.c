@@ -59,14 +59,17 @@ void dio_plan_list(struct dio_plan *plan, const struct dio_step *step, const str
     }
 }
 
+void dio_plan_pack_step(struct dio_plan *plan, const struct dio_plan_step *slot)
+{
+    size_t count = 0;
+    dio_plan_list(plan, &slot->step, slot->step.pack, slot->step.n_pack, &count);
+    dio_team_run(plan->team, plan->phases, count);
+}
+
 void dio_plan_pack(struct dio_plan *plan, bool trained_only)
 {
     for (int i = 0; i < plan->n_steps; i++) {
-        const struct dio_plan_step *slot = &plan->steps[i];
-        if (trained_only && !slot->repack) continue;
-        size_t count = 0;
-        dio_plan_list(plan, &slot->step, slot->step.pack, slot->step.n_pack, &count);
-        dio_team_run(plan->team, plan->phases, count);
+        if (!trained_only || plan->steps[i].repack) dio_plan_pack_step(plan, &plan->steps[i]);
     }
 }
 

@@ -111,21 +111,64 @@ static dio_status place_values(struct dio_plan *plan)
     return DIO_OK;
 }
 
-/* What a step reads beside its packed weights becomes the plan's own. */
-static void copy_params(struct dio_plan *plan, const struct dio_graph *graph)
+static void scale_rows(const struct dio_param *param, float *out)
 {
+    const float *in = param->data;
+    const int64_t rows = param->shape.dims[0], each = dio_shape_elements(&param->shape) / rows;
+    for (int64_t k = 0; k < rows; k++) {
+        for (int64_t i = k * each; i < (k + 1) * each; i++) out[i] = (float)(in[i] * param->row_scale[k]);
+    }
+}
+
+static dio_status room_for_scaling(struct dio_ctx *ctx, const struct dio_graph *graph, float **room)
+{
+    size_t most = 0;
+    for (int i = 0; i < graph->n_params; i++) {
+        const struct dio_param *param = &graph->params[i];
+        const size_t elements = param->row_scale ? (size_t)dio_shape_elements(&param->shape) : 0;
+        if (elements > most) most = elements;
+    }
+    *room = dio_alloc_array(ctx, most, sizeof **room, "weights to fold batch norms into");
+    return *room ? DIO_OK : DIO_ERR_ENV;
+}
+
+/* What a step reads beside its packed weights becomes the plan's own. */
+static unsigned char *copy_params(struct dio_plan_step *slot, const struct dio_graph *graph, unsigned char *at)
+{
+    for (int p = 0; p < slot->step.n_params; p++) {
+        size_t bytes = 0;
+        dio_shape_bytes(&slot->step.param_shape[p], graph->params[slot->params[p]].dtype, &bytes);
+        if (slot->step.packs_param[p] || !slot->step.param[p]) continue;
+        memcpy(at, slot->step.param[p], bytes);
+        slot->step.param[p] = at;
+        at += dio_buffer_round(bytes);
+    }
+    return at;
+}
+
+/* One step after another, so that beside the plan's own weights there is one scaled tensor, and few pages of a file. */
+static dio_status take_weights(struct dio_plan *plan, const struct dio_graph *graph)
+{
+    float *room;
+    DIO_PASS(room_for_scaling(plan->ctx, graph, &room));
     unsigned char *at = plan->params;
     for (int i = 0; i < plan->n_steps; i++) {
         struct dio_plan_step *slot = &plan->steps[i];
+        const struct dio_param *weight = slot->step.n_params > 0 ? &graph->params[slot->params[0]] : NULL;
+        if (weight && weight->row_scale) {
+            scale_rows(weight, room);
+            slot->step.param[0] = room;
+        }
+        dio_plan_pack_step(plan, slot);
+        at = copy_params(slot, graph, at);
         for (int p = 0; p < slot->step.n_params; p++) {
-            size_t bytes = 0;
-            dio_shape_bytes(&slot->step.param_shape[p], graph->params[slot->params[p]].dtype, &bytes);
-            if (slot->step.packs_param[p] || !slot->step.param[p]) continue;
-            memcpy(at, slot->step.param[p], bytes);
-            slot->step.param[p] = at;
-            at += dio_buffer_round(bytes);
+            const struct dio_param *param = &graph->params[slot->params[p]];
+            size_t bytes;
+            if (param->mapped && dio_shape_bytes(&param->shape, param->dtype, &bytes)) dio_drop_pages(param->data, bytes);
         }
     }
+    dio_free(plan->ctx, room);
+    return DIO_OK;
 }
 
 static dio_status copy_deep_steps(struct dio_plan *plan)
@@ -166,8 +209,7 @@ static dio_status build(struct dio_plan *plan, const struct dio_graph *graph, co
     choose_depth(plan);
     DIO_PASS(place_values(plan));
     DIO_PASS(dio_plan_allocate(plan, options->memory_limit));
-    dio_plan_pack(plan, false);
-    copy_params(plan, graph);
+    DIO_PASS(take_weights(plan, graph));
     forget_packed(plan);
     return copy_deep_steps(plan);
 }

@@ -108,6 +108,7 @@ dio_status dio_plan_size_steps(struct dio_plan *plan, const struct dio_graph *gr
 dio_status dio_plan_allocate(struct dio_plan *plan, uint64_t limit);
 /* Runs `pack` of all steps, or of those that have trained parameters. */
 void dio_plan_pack(struct dio_plan *plan, bool trained_only);
+void dio_plan_pack_step(struct dio_plan *plan, const struct dio_plan_step *slot);
 /* Lets outputs lie over inputs where steps allow it and lifetimes end; then places what has a home in the block. */
 void dio_plan_share_memory(struct dio_plan *plan);
 dio_status dio_plan_place(struct dio_plan *plan, enum dio_home home, int64_t images, struct dio_lifetime *extra, int n_extra,
