@@ -43,7 +43,7 @@ static const struct extra extras[] = {
      PREDICT},
     {"format", DIO_OPTION_T_CHOICE, "FORMAT", NULL, "csv|jsonl", 0, 0, "Output",
      "of what is written (default: by the output's name; on standard output CSV)", PREDICT},
-    {"resume", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output", "go on with an interrupted output", PREDICT},
+    {"resume", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output", "go on with an interrupted output, or give a finished one the rows it lacks; same model, settings and paths", PREDICT},
     {"overwrite", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output", "replace an existing output", PREDICT | EXPORT},
     {"bad", DIO_OPTION_T_CHOICE, "WHAT", "skip", "skip|stop", 0, 0, "Pictures",
      "what to do at a picture that cannot be read", PREDICT},
