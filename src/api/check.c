@@ -54,7 +54,7 @@ static void add_pictures(struct dio_str *out, const struct dio_audit *audit)
     const struct {
         const char *what;
         uint64_t count;
-    } oddities[] = {{"grey", audit->grey}, {"16-bit", audit->sixteen_bit}, {"with alpha (dropped)", audit->alpha},
+    } oddities[] = {{"grey", audit->grey}, {"CMYK", audit->cmyk}, {"16-bit", audit->sixteen_bit}, {"with alpha (dropped)", audit->alpha},
                     {"with a colour profile (ignored)", audit->icc}, {"with gamma (ignored)", audit->gamma},
                     {"turned by EXIF", audit->turned}, {"damaged but readable", audit->damaged},
                     {"exact duplicates", audit->duplicates_within + audit->duplicates_across}};

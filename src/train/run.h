@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "data/audit.h"
 #include "train/load_options.h"
 #include "train/loop.h"
 #include "train/train.h"
@@ -80,6 +81,14 @@ dio_status dio_run_make_loop(struct dio_run *run);
 void dio_run_weigh_classes(struct dio_run *run, const uint32_t *items, size_t count);
 /* Features of all that will be needed. */
 dio_status dio_run_cover(struct dio_run *run);
+
+/* ---- survey.c ---- */
+
+/* Warns when the centre crop loses much of the training pictures: once their sizes are known, before the first step.  By a
+ * fixed sample of them, so that runs that read all of them first and those that do not say the same. */
+dio_status dio_run_warn_crop(struct dio_run *run);
+/* What all pictures of the run are like: the same however they came to be known. */
+dio_status dio_run_survey(struct dio_run *run, struct dio_audit *audit);
 
 /* ---- receipt.c ---- */
 

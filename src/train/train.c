@@ -169,6 +169,7 @@ static dio_status work(struct dio_run *run)
     if (loop->position.steps == 0) DIO_PASS(write_checkpoint(run, NULL));
     run->resumable = true;
     DIO_PASS(dio_run_cover(run));
+    DIO_PASS(dio_run_warn_crop(run));
     DIO_PASS(search_and_refit(run));
     DIO_PASS(dio_bad_finish(&run->bad, run->ctx, run->n_train + run->n_val + run->n_test));
     DIO_PASS(dio_run_finish(run, best_record(loop)));
