@@ -339,12 +339,24 @@ static dio_status say_assumptions(struct loading *loading)
     return dio_loaded_message(ctx, out, DIO_LEVEL_NOTE, "", "weights without a head: a backbone, to which train gives one");
 }
 
+/* A config.json whose count of classes is not the head's lies about these weights, or belongs to others. */
+static dio_status check_config_classes(struct loading *loading)
+{
+    const struct dio_origin_config *config = &loading->config;
+    long long told = loading->has_config ? (long long)config->num_classes : -1, there = (long long)loading->out->model->n_classes;
+    if (own_file(loading) || told <= 0 || there <= 0 || told == there) return DIO_OK;
+    return dio_fail(loading->ctx, DIO_ERR_INPUT, "J7", &(struct dio_place){.file = config->path},
+                    "num_classes is %lld, the head in %s has %lld", told, loading->out->weights_path, there);
+}
+
 static dio_status finish(struct loading *loading)
 {
     struct dio_model *model = loading->out->model;
     const char *prefix = loading->answer.arch ? loading->answer.prefix : "";
     DIO_PASS(say_assumptions(loading));
-    DIO_PASS(dio_load_weights(loading->ctx, loading->out, model, prefix));
+    const char *why = loading->answer.arch ? loading->answer.why : NULL;
+    DIO_PASS(dio_load_weights(loading->ctx, loading->out, model, prefix, why));
+    DIO_PASS(check_config_classes(loading));
     const char *stored = meta(loading, DIO_META_PREFIX);
     char *copy = dio_strdup(loading->ctx, stored && own_file(loading) ? stored : prefix);
     if (!copy) return DIO_ERR_ENV;
