@@ -1,5 +1,6 @@
 """Arguments, help, exit codes and streams (rows A1 to A12, E8, E9, E13 of the catalogue of bad input)."""
 import fcntl
+import json
 import os
 import subprocess
 
@@ -67,6 +68,10 @@ check.that(subprocess.run(["bash", "-n"], input=bash, text=True).returncode == 0
 with open("/dev/full", "w") as full:
     result = subprocess.run([PROGRAM, "help"], stdout=full, stderr=subprocess.PIPE, text=True)
 check.that(result.returncode == 4 and "standard output" in result.stderr, "a full device is exit code 4", result)
+with open("/dev/full", "w") as full:
+    result = subprocess.run([PROGRAM, "system", "--json"], stdout=full, stderr=subprocess.PIPE, text=True)
+message = json.loads(result.stderr)
+check.that(result.returncode == message["exit"] == 4 and message["file"] == "standard output", "the same with --json", result)
 pipe_read, pipe_write = os.pipe()
 os.close(pipe_read)
 result = subprocess.run([PROGRAM, "train", "--help"], stdout=pipe_write, stderr=subprocess.PIPE, restore_signals=True)
