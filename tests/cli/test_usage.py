@@ -130,7 +130,7 @@ with Workplace() as work:
     if MODEL.exists():
         check.exits(2, "predict", MODEL, "..", "-o", "out.csv", cwd=picture.parent, says="lies in an input", lines=1)
         # Two predictions into one file would mix their lines (row E10).
-        part = work / "out.csv.part-0123456789abcdef"
+        part = work / "out.csv.part-01234567-89abcdef-01234567-csv-1-none"
         with open(part, "w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             check.exits(4, "predict", MODEL, picture, "-o", work / "out.csv", says="in use by another process", lines=1)
