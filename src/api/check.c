@@ -150,6 +150,7 @@ diopter_status diopter_check(diopter_context *context, const char *data, const c
         copied = status == DIO_OK;
     }
     if (status == DIO_OK) status = read_settings(ctx, data, recipe, &own);
+    if (status == DIO_OK) ctx->limits = dio_train_limits(&own, ctx->limits);
     if (status == DIO_OK && recipe) dio_str_add(&text, "recipe: good\n");
     if (status == DIO_OK && (own.data || own.train)) {
         struct counted counted = {ctx->on_message, ctx->message_arg, 0};
