@@ -1,4 +1,7 @@
 /* Ceilings of the machine, and what each layer of a model reaches of them. */
+#include <sched.h>
+#include <stdatomic.h>
+
 #include "api/bench.h"
 #include "api/private.h"
 #include "arch/arch.h"
@@ -15,21 +18,28 @@ struct ceilings {
 
 struct burn {
     const struct dio_kernels *kernels;
-    double *flops;
+    double *flops; /* of each thread */
+    int threads;
+    atomic_int begun;
 };
 
+/* Nobody measures before every thread has a piece: one that took two would be counted twice, and they would not run at once.
+ * A thread that the system does not give within a second is left out. */
 static void burn_piece(void *arg, int64_t piece, int thread)
 {
-    (void)thread;
+    (void)piece;
     struct burn *burn = arg;
-    burn->flops[piece] = dio_peak_flops(burn->kernels, 0.4);
+    const double give_up = dio_clock_seconds() + 1;
+    atomic_fetch_add(&burn->begun, 1);
+    while (atomic_load(&burn->begun) < burn->threads && dio_clock_seconds() < give_up) (void)sched_yield();
+    burn->flops[thread] = dio_peak_flops(burn->kernels, 0.4);
 }
 
 static dio_status measure_ceilings(struct dio_ctx *ctx, struct ceilings *out)
 {
     out->threads = dio_team_size(ctx->team);
     double flops[MAX_THREADS] = {0};
-    struct burn burn = {ctx->kernels, flops};
+    struct burn burn = {.kernels = ctx->kernels, .flops = flops, .threads = out->threads};
     out->flops_one = dio_peak_flops(ctx->kernels, 0.4);
     dio_team_for(ctx->team, out->threads, burn_piece, &burn);
     for (int i = 0; i < out->threads; i++) out->flops_all += flops[i];

@@ -54,7 +54,7 @@ static void add_pictures(struct dio_str *out, const struct dio_audit *audit)
     const struct {
         const char *what;
         uint64_t count;
-    } oddities[] = {{"grey", audit->grey}, {"16-bit", audit->sixteen_bit}, {"with alpha (dropped)", audit->alpha},
+    } oddities[] = {{"grey", audit->grey}, {"CMYK", audit->cmyk}, {"16-bit", audit->sixteen_bit}, {"with alpha (dropped)", audit->alpha},
                     {"with a colour profile (ignored)", audit->icc}, {"with gamma (ignored)", audit->gamma},
                     {"turned by EXIF", audit->turned}, {"damaged but readable", audit->damaged},
                     {"exact duplicates", audit->duplicates_within + audit->duplicates_across}};
@@ -150,6 +150,7 @@ diopter_status diopter_check(diopter_context *context, const char *data, const c
         copied = status == DIO_OK;
     }
     if (status == DIO_OK) status = read_settings(ctx, data, recipe, &own);
+    if (status == DIO_OK) ctx->limits = dio_train_limits(&own, ctx->limits);
     if (status == DIO_OK && recipe) dio_str_add(&text, "recipe: good\n");
     if (status == DIO_OK && (own.data || own.train)) {
         struct counted counted = {ctx->on_message, ctx->message_arg, 0};

@@ -20,21 +20,7 @@ void api_begin(diopter_context *context, const diopter_options *options)
     dio_ctx_clear_error(&context->ctx);
     context->error_text[0] = context->error_json[0] = '\0';
     struct dio_limits limits = context->limits;
-    if (options) {
-        const struct {
-            const char *name;
-            uint64_t *value;
-        } wide[] = {{"max_header", &limits.max_header}, {"max_tensors", &limits.max_tensors},
-                    {"max_elements", &limits.max_elements}, {"max_opcodes", &limits.max_opcodes},
-                    {"max_unpack", &limits.max_unpack}, {"max_pixels", &limits.max_pixels},
-                    {"max_file", &limits.max_file}};
-        for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
-            if (api_extra(options, wide[i].name, ~0u)) {
-                *wide[i].value = (uint64_t)api_extra_whole(options, wide[i].name, ~0u);
-            }
-        }
-        if (api_extra(options, "max_scans", ~0u)) limits.max_scans = (uint32_t)api_extra_whole(options, "max_scans", ~0u);
-    }
+    if (options) limits = dio_train_limits(&options->train, limits);
     context->ctx.limits = limits;
 }
 
@@ -120,6 +106,8 @@ diopter_status diopter_context_create(const diopter_settings *settings, diopter_
     made->on_progress = settings->on_progress;
     made->user = settings->user;
     made->threads_given = settings->threads > 0;
+    (void)snprintf(made->cpu_given, sizeof made->cpu_given, "%s", settings->cpu ? settings->cpu : "");
+    (void)snprintf(made->linear_given, sizeof made->linear_given, "%s", settings->linear ? settings->linear : "");
     made->ctx.cancel = &made->cancel;
     made->ctx.on_message = on_message;
     made->ctx.message_arg = made;

@@ -43,7 +43,8 @@ static const struct extra extras[] = {
      PREDICT},
     {"format", DIO_OPTION_T_CHOICE, "FORMAT", NULL, "csv|jsonl", 0, 0, "Output",
      "of what is written (default: by the output's name; on standard output CSV)", PREDICT},
-    {"resume", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output", "go on with an interrupted output", PREDICT},
+    {"resume", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output",
+     "go on with an interrupted output, or give a finished one the rows it lacks; same model, settings and paths", PREDICT},
     {"overwrite", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output", "replace an existing output", PREDICT | EXPORT},
     {"bad", DIO_OPTION_T_CHOICE, "WHAT", "skip", "skip|stop", 0, 0, "Pictures",
      "what to do at a picture that cannot be read", PREDICT},
@@ -59,22 +60,6 @@ static const struct extra extras[] = {
      "how the tensors are called: as in the file that the model came from, or as a library does", EXPORT},
     {"strict", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Pictures", "finish with exit code 1 when there are warnings",
      CHECK},
-    {"max_header", DIO_OPTION_T_INT, "BYTES", NULL, NULL, 8, 1e12, "Limits", "of a safetensors header (default: 33554432)",
-     MODELS | TRAIN},
-    {"max_tensors", DIO_OPTION_T_INT, "N", NULL, NULL, 1, 1e9, "Limits", "tensors in a file (default: 1000000)",
-     MODELS | TRAIN},
-    {"max_elements", DIO_OPTION_T_INT, "N", NULL, NULL, 1, 1e15, "Limits", "numbers in a tensor (default: 2147483648)",
-     MODELS | TRAIN},
-    {"max_opcodes", DIO_OPTION_T_INT, "N", NULL, NULL, 1, 1e15, "Limits", "steps of a pickle (default: 50000000)",
-     MODELS | TRAIN},
-    {"max_unpack", DIO_OPTION_T_INT, "BYTES", NULL, NULL, 1, 1e15, "Limits",
-     "that compressed entries may unpack to (default: 16 times the file)", MODELS | TRAIN},
-    {"max_pixels", DIO_OPTION_T_INT, "N", NULL, NULL, 1, 1e12, "Limits", "pixels of a picture (default: 100000000)",
-     TRAIN | EVALUATE | PREDICT | CHECK},
-    {"max_file", DIO_OPTION_T_INT, "BYTES", NULL, NULL, 1, 1e15, "Limits", "of a picture file (default: 1073741824)",
-     TRAIN | EVALUATE | PREDICT | CHECK},
-    {"max_scans", DIO_OPTION_T_INT, "N", NULL, NULL, 1, 100000, "Limits", "of a progressive JPEG (default: 100)",
-     TRAIN | EVALUATE | PREDICT | CHECK},
 };
 _Static_assert(NUMBER_OF(extras) <= API_EXTRA_OPTIONS, "diopter_options.extra is too small");
 
@@ -84,9 +69,18 @@ static unsigned uses_of(const struct dio_option *option)
     static const char *const loading[] = {"classes", "image_size", "resize", "fit", "crop", "interpolation", "mean", "std",
                                           "pillow", "arch", "bn_eps", "padding", "stem_padding", "key", "allow_opaque"};
     static const char *const labelled[] = {"root", "columns", "bad", "max_bad", "allow_empty", "allow_leak"};
-    if ((option->flags & DIO_OPTION_POSITIONAL) || strcmp(option->name, "output") == 0 ||
-        strcmp(option->name, "threads") == 0) {
-        return 0; /* arguments of the calls and of the context */
+    static const char *const arguments[] = {"output", "threads", "cpu", "linear"}; /* of the calls and of the context */
+    static const char *const weights[] = {"max_header", "max_tensors", "max_elements", "max_opcodes", "max_unpack"};
+    static const char *const pictures[] = {"max_pixels", "max_file", "max_scans"};
+    if (option->flags & DIO_OPTION_POSITIONAL) return 0;
+    for (size_t i = 0; i < NUMBER_OF(arguments); i++) {
+        if (strcmp(option->name, arguments[i]) == 0) return 0;
+    }
+    for (size_t i = 0; i < NUMBER_OF(weights); i++) {
+        if (strcmp(option->name, weights[i]) == 0) return MODELS | TRAIN;
+    }
+    for (size_t i = 0; i < NUMBER_OF(pictures); i++) {
+        if (strcmp(option->name, pictures[i]) == 0) return TRAIN | EVALUATE | PREDICT | CHECK;
     }
     if (strcmp(option->name, "exif") == 0) return MODELS | TRAIN | CHECK;
     if (strcmp(option->name, "allow_damaged") == 0) return TRAIN | EVALUATE | PREDICT | CHECK;

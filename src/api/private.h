@@ -16,6 +16,7 @@ struct diopter_context {
     struct dio_kernels kernels;
     enum dio_linear linear_asked;       /* AUTO too: the table knows only what came of it */
     atomic_int cancel;
+    char cpu_given[16], linear_given[8]; /* by the settings, likewise; "": not */
     bool threads_given;                 /* by the settings: a recipe's key does not change them */
     pthread_mutex_t lock;               /* messages come from worker threads */
     void (*on_message)(void *user, const diopter_message *message);

@@ -57,6 +57,9 @@ static diopter_status run_job(diopter_context *context, enum job job, const char
     if (status == DIO_OK) status = set_text(ctx, &own, "model", model);
     if (status == DIO_OK) status = set_text(ctx, &own, "data", data);
     if (status == DIO_OK && job == FRESH) status = set_text(ctx, &own, "output", run);
+    bool cpu = context->cpu_given[0] && strcmp(context->cpu_given, "auto") != 0;
+    if (status == DIO_OK && cpu) status = set_text(ctx, &own, "cpu", context->cpu_given);
+    if (status == DIO_OK && context->linear_given[0]) status = set_text(ctx, &own, "linear", context->linear_given);
     if (status == DIO_OK && recipe) status = dio_recipe_read(ctx, recipe, &own);
     if (status == DIO_OK && recipe) status = dio_recipe_check_paths(ctx, &own);
     struct dio_team *usual = ctx->team, *team = NULL;

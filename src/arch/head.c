@@ -2,8 +2,8 @@
 #include "arch/arch.h"
 
 /* What PyTorch gives a fresh Linear or Conv2d, and timm's reset_classifier with it: weight and bias uniform within
- * 1 / sqrt(fan_in). */
-static void init_head(struct dio_graph *graph, uint64_t seed)
+ * 1 / sqrt(fan_in); or what the family's record says. */
+static void init_head(struct dio_graph *graph, bool normal, uint64_t seed)
 {
     for (int i = 0; i < graph->n_nodes; i++) {
         const struct dio_node *node = &graph->nodes[i];
@@ -13,7 +13,7 @@ static void init_head(struct dio_graph *graph, uint64_t seed)
         for (int p = 0; p < node->n_params; p++) {
             struct dio_param *param = &graph->params[node->params[p]];
             if (param->role != DIO_PARAM_TRAINED) continue;
-            param->init = DIO_INIT_LINEAR_UNIFORM;
+            param->init = !normal ? DIO_INIT_LINEAR_UNIFORM : p == 0 ? DIO_INIT_NORMAL_HUNDREDTH : DIO_INIT_ZERO;
             param->fan_in = fan_in;
             dio_param_init(param, seed);
         }
@@ -86,7 +86,7 @@ dio_status dio_arch_new_head(struct dio_model *model, int64_t classes, uint64_t 
     }
     dio_status status = dio_model_copy_weights(made, model, NULL);
     if (status == DIO_OK) {
-        init_head(made->graph, seed);
+        init_head(made->graph, arch && arch->head_normal, seed);
         dio_model_set_classes(model, NULL, 0);
         swap_body(model, made);
     }

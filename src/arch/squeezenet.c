@@ -128,6 +128,7 @@ const struct dio_arch dio_arch_squeezenet = {
     .variants = variants,
     .namings = {DIO_NAMES_TORCHVISION},
     .anchors = anchors,
+    .head_normal = true, /* torchvision's final convolution; its output passes a ReLU, so that wide weights leave dead classes */
     .build = build,
     .recognise = recognise,
     .defaults = defaults,

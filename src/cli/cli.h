@@ -82,7 +82,7 @@ int cli_flush_output(void);
  * folder to lie in). */
 int cli_check_output(struct cli *cli, const char *path, const char *const *inputs, size_t n_inputs);
 /* A whole file, beside its name and renamed; "-" is standard output. */
-int cli_write_file(struct cli *cli, const char *path, const char *text);
+int cli_write_file(const char *path, const char *text);
 /* text escaped for a terminal, in one of some static buffers that are used in turn */
 const char *cli_escaped(const char *text);
 

@@ -239,21 +239,27 @@ int cli_finish(struct cli *cli, diopter_status status)
     return (int)status;
 }
 
+static int print_error(const struct dio_message *error)
+{
+    char message[DIO_MESSAGE_JSON_SIZE];
+    if (console.json) (void)dio_message_json(error, message, sizeof message);
+    else (void)dio_message_format(error, message, sizeof message);
+    emit(console.json ? "" : "diopter: ", message);
+    return (int)error->status;
+}
+
 int cli_flush_output(void)
 {
     if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
-    if (errno == EPIPE) cli_die_by_signal(SIGPIPE);
-    (void)fprintf(stderr, "diopter: standard output: %s\n", strerror(errno));
-    return 4;
-}
-
-static int print_error(struct cli *cli, const struct dio_message *error)
-{
-    char message[DIO_MESSAGE_JSON_SIZE];
-    if (cli->json) (void)dio_message_json(error, message, sizeof message);
-    else (void)dio_message_format(error, message, sizeof message);
-    emit(cli->json ? "" : "diopter: ", message);
-    return (int)error->status;
+    int error = errno;
+    if (error == EPIPE) cli_die_by_signal(SIGPIPE);
+    struct dio_ctx ctx;
+    struct dio_alloc_stats stats = {0};
+    char reason[128];
+    dio_ctx_init(&ctx, &stats);
+    dio_errno_text(error, reason, sizeof reason);
+    (void)dio_fail(&ctx, DIO_ERR_ENV, "E8", &(struct dio_place){.file = "standard output"}, "%s", reason);
+    return print_error(&ctx.error);
 }
 
 int cli_check_output(struct cli *cli, const char *path, const char *const *inputs, size_t n_inputs)
@@ -264,7 +270,7 @@ int cli_check_output(struct cli *cli, const char *path, const char *const *input
     if (dio_path_is_folder(path)) return cli_usage_error(cli, "%s: is a folder", cli_escaped(path));
     for (size_t i = 0; i < n_inputs; i++) {
         bool inside = false;
-        if (dio_path_lies_in(&ctx, path, inputs[i], &inside) != DIO_OK) return print_error(cli, &ctx.error);
+        if (dio_path_lies_in(&ctx, path, inputs[i], &inside) != DIO_OK) return print_error(&ctx.error);
         if (inside) return cli_usage_error(cli, "%s: the output lies in an input (%s)", cli_escaped(path), cli_escaped(inputs[i]));
     }
     char *parent = dio_path_parent(&ctx, path);
@@ -274,13 +280,13 @@ int cli_check_output(struct cli *cli, const char *path, const char *const *input
         (void)dio_fail_errno(&ctx, path, "open", errno);
     }
     dio_free(&ctx, parent);
-    return ctx.error.status == DIO_OK ? 0 : print_error(cli, &ctx.error);
+    return ctx.error.status == DIO_OK ? 0 : print_error(&ctx.error);
 }
 
-int cli_write_file(struct cli *cli, const char *path, const char *text)
+int cli_write_file(const char *path, const char *text)
 {
     struct dio_ctx ctx;
     struct dio_alloc_stats stats = {0};
     dio_ctx_init(&ctx, &stats);
-    return dio_write_whole(&ctx, path, text, strlen(text)) == DIO_OK ? 0 : print_error(cli, &ctx.error);
+    return dio_write_whole(&ctx, path, text, strlen(text)) == DIO_OK ? 0 : print_error(&ctx.error);
 }

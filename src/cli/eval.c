@@ -14,7 +14,7 @@ static int print(struct cli *cli, const diopter_evaluation *evaluation)
     if (!plot) return 0;
     char *svg = diopter_evaluation_svg(evaluation);
     if (!svg) return 4;
-    int code = cli_write_file(cli, plot, svg);
+    int code = cli_write_file(plot, svg);
     diopter_free(svg);
     return code;
 }

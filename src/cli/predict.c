@@ -35,7 +35,8 @@ const struct cli_verb cli_verb_predict = {
     .name = "predict",
     .synopsis = "MODEL PATH... [-o FILE]",
     .summary = "label files and whole folders, into CSV or JSON lines",
-    .about = "PATH is a picture, a folder (all pictures below it, in sorted order) or an uncompressed tar. Memory stays the same\n"
+    .about = "PATH is a picture, a folder (all pictures below it, in sorted order; CIFAR records\n"
+             "count as pictures), an uncompressed tar or a manifest. Memory stays the same\n"
              "for any number of pictures. A picture that cannot be read gets a line with the error, and exit code 1 at the end.",
     .examples = "diopter predict run1 tiles/test -o predictions.csv\n"
                 "diopter predict run1 tiles/test --top 3 -o predictions.jsonl\n"

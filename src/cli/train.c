@@ -1,7 +1,11 @@
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "base/str.h"
 #include "cli/cli.h"
 #include "text/json_write.h"
@@ -56,17 +60,38 @@ static void print_interrupted(const diopter_train_result *result)
     }
 }
 
+/* A reader that went away (row E8) takes nothing from the run: only the last lines found nobody. */
+static void flush_result(const diopter_train_result *result)
+{
+    if (fflush(stdout) == 0 || errno != EPIPE) return;
+    if (!freopen("/dev/null", "w", stdout)) clearerr(stdout);
+    struct dio_ctx ctx;
+    struct dio_alloc_stats stats = {0};
+    struct dio_stream log;
+    char line[160], now[40];
+    dio_ctx_init(&ctx, &stats);
+    dio_clock_utc(now, sizeof now);
+    (void)snprintf(line, sizeof line, "%s standard output was closed before the result was printed; the run is complete\n", now);
+    char *path = result->run[0] ? dio_path_join(&ctx, result->run, "log.txt") : NULL;
+    if (path && dio_stream_open(&ctx, path, true, &log) == DIO_OK) {
+        (void)dio_stream_put(&log, line, strlen(line));
+        (void)dio_stream_close(&log);
+    }
+    dio_free(&ctx, path);
+}
+
 static int check_names(struct cli *cli, const char *recipe, const char *resume, const char *output)
 {
     if (resume) {
         if (recipe || cli->n_names || output) {
-            return cli_usage_error(cli, "--resume RUN stands alone: the run knows its model, data and settings");
+            return cli_usage_error(cli, "--resume RUN stands alone: the run knows its model, data and settings (--model and --data say where they are now)");
         }
         return 0;
     }
     if (recipe) return 0;
     bool parts = diopter_options_get(cli->options, "train") != NULL;
-    if (cli->n_names < (parts ? 1 : 2)) {
+    size_t given = cli->n_names + (cli_value(cli, "model") != NULL) + (cli_value(cli, "data") != NULL);
+    if (given < (parts ? 1 : 2)) {
         return cli_usage_error(cli, "too few arguments; usage: diopter train %s", cli->verb->synopsis);
     }
     if (!output) return cli_usage_error(cli, "-o RUN is missing: the folder to make");
@@ -79,14 +104,24 @@ static int run(struct cli *cli)
     int code = check_names(cli, recipe, resume, output);
     if (code) return code;
     cli_signals_ignore_pipe();
-    const char *model = cli->n_names > 0 ? cli->names[0] : NULL;
-    const char *data = cli->n_names > 1 ? cli->names[1] : NULL;
+    const char *model = cli_value(cli, "model"), *data = cli_value(cli, "data");
+    size_t next = 0;
+    if (!model && next < cli->n_names) model = cli->names[next++];
+    if (!data && next < cli->n_names) data = cli->names[next++];
+    if (next < cli->n_names) return cli_usage_error(cli, "model and data are given twice");
     diopter_train_result result = {.size = sizeof result};
     diopter_status status;
-    if (resume) status = diopter_train_resume(cli->context, resume, cli->options, &result);
+    if (resume) {
+        status = model ? diopter_options_set(cli->options, "model", model) : DIOPTER_OK;
+        if (status == DIOPTER_OK && data) status = diopter_options_set(cli->options, "data", data);
+        if (status == DIOPTER_OK) status = diopter_train_resume(cli->context, resume, cli->options, &result);
+    }
     else if (recipe) status = diopter_train_recipe(cli->context, recipe, model, data, output, cli->options, &result);
     else status = diopter_train(cli->context, model, data, output, cli->options, &result);
-    if (status == DIOPTER_OK || status == DIOPTER_PARTIAL) print_result(cli, &result);
+    if (status == DIOPTER_OK || status == DIOPTER_PARTIAL) {
+        print_result(cli, &result);
+        flush_result(&result);
+    }
     if (status == DIOPTER_CANCELLED) print_interrupted(&result);
     return cli_finish(cli, status);
 }
@@ -95,6 +130,8 @@ static const struct cli_option options[] = {
     {"output", 'o', "RUN", NULL, "run folder to make", false},
     {"recipe", 0, "FILE", NULL, "YAML file whose keys are the options' names; options on the command line override it", false},
     {"resume", 0, "RUN", NULL, "go on with an interrupted run, to the bits it would have had", false},
+    {"model", 0, "MODEL", NULL, "the same as the first name; with --resume: where the model is now", false},
+    {"data", 0, "DATA", NULL, "the same as the second name; with --resume: where the pictures are now", false},
     {NULL, 0, NULL, NULL, NULL, false}};
 
 const struct cli_verb cli_verb_train = {

@@ -20,8 +20,7 @@ struct outcome {
     bool bad;
     struct dio_message why;
     const char *codec;
-    int32_t channels, orientation;
-    bool sixteen, alpha, icc, gamma, damaged;
+    struct dio_picture_facts facts;
 };
 
 struct audit_run {
@@ -57,13 +56,7 @@ static void look_at(void *arg, int64_t piece, int thread)
     fact->width = picture->width;
     fact->height = picture->height;
     outcome->codec = picture->codec;
-    outcome->channels = picture->channels;
-    outcome->orientation = picture->orientation;
-    outcome->sixteen = picture->sample == DIO_SAMPLE_U16;
-    outcome->alpha = picture->had_alpha;
-    outcome->icc = picture->had_icc;
-    outcome->gamma = picture->had_gamma;
-    outcome->damaged = picture->damaged;
+    outcome->facts = dio_picture_facts(picture);
 }
 
 static void count_codec(struct dio_audit *audit, const char *codec)
@@ -78,24 +71,10 @@ static void count_codec(struct dio_audit *audit, const char *codec)
     }
 }
 
-static void add_outcome(struct dio_audit *audit, const struct fact *fact, const struct outcome *outcome)
+static void add_outcome(struct dio_audit *audit, const struct outcome *outcome)
 {
-    if (audit->good++ == 0) {
-        audit->min_width = audit->max_width = fact->width;
-        audit->min_height = audit->max_height = fact->height;
-    }
-    if (fact->width < audit->min_width) audit->min_width = fact->width;
-    if (fact->width > audit->max_width) audit->max_width = fact->width;
-    if (fact->height < audit->min_height) audit->min_height = fact->height;
-    if (fact->height > audit->max_height) audit->max_height = fact->height;
     count_codec(audit, outcome->codec);
-    audit->grey += outcome->channels == 1;
-    audit->sixteen_bit += outcome->sixteen;
-    audit->alpha += outcome->alpha;
-    audit->icc += outcome->icc;
-    audit->gamma += outcome->gamma;
-    audit->turned += outcome->orientation > 1;
-    audit->damaged += outcome->damaged;
+    dio_audit_add(audit, &outcome->facts);
 }
 
 static dio_status look_at_all(struct audit_run *run, struct dio_bad *bad)
@@ -109,7 +88,7 @@ static dio_status look_at_all(struct audit_run *run, struct dio_bad *bad)
         for (size_t i = 0; i < pieces; i++) {
             const struct outcome *outcome = &run->outcomes[i];
             if (outcome->bad) DIO_PASS(dio_bad_report(bad, run->ctx, &outcome->why));
-            if (!outcome->bad) add_outcome(run->audit, &run->facts[run->first + i], outcome);
+            if (!outcome->bad) add_outcome(run->audit, outcome);
         }
         struct dio_progress progress = {.stage = "check", .unit = "pictures", .done = run->first + pieces, .total = n,
                                         .loss = NAN, .accuracy = NAN};
@@ -160,47 +139,16 @@ static dio_status find_duplicates(struct audit_run *run)
 
 /* ---- sizes ---- */
 
-static int by_int(const void *a, const void *b)
-{
-    return (*(const int32_t *)a > *(const int32_t *)b) - (*(const int32_t *)a < *(const int32_t *)b);
-}
-
-static int by_float(const void *a, const void *b)
-{
-    return (*(const float *)a > *(const float *)b) - (*(const float *)a < *(const float *)b);
-}
-
-/* Share of the area that a centre crop to the input's shape cuts off. */
-static float lost_area(const struct fact *fact, const struct dio_image_recipe *recipe)
-{
-    double aspect = recipe ? (double)recipe->width / recipe->height : 1;
-    double own = (double)fact->width / fact->height;
-    return (float)(1 - (own > aspect ? aspect / own : own / aspect));
-}
-
 static dio_status measure_sizes(struct audit_run *run)
 {
     size_t n = dio_dataset_count(run->dataset), good = 0;
-    int32_t *sides = dio_alloc_array(run->ctx, n, sizeof *sides, "sizes");
-    float *losses = dio_alloc_array(run->ctx, n, sizeof *losses, "sizes");
-    if (sides && losses && run->audit->good) {
-        for (size_t i = 0; i < n; i++) {
-            if (run->facts[i].good) sides[good] = run->facts[i].width, losses[good++] = lost_area(&run->facts[i], run->options->recipe);
-        }
-        qsort(losses, good, sizeof *losses, by_float);
-        qsort(sides, good, sizeof *sides, by_int);
-        run->audit->crop_loss = (double)losses[good / 2];
-        run->audit->median_width = sides[good / 2];
-        good = 0;
-        for (size_t i = 0; i < n; i++) {
-            if (run->facts[i].good) sides[good++] = run->facts[i].height;
-        }
-        qsort(sides, good, sizeof *sides, by_int);
-        run->audit->median_height = sides[good / 2];
+    struct dio_picture_facts *sizes = dio_alloc_array(run->ctx, n, sizeof *sizes, "sizes");
+    if (!sizes) return DIO_ERR_ENV;
+    for (size_t i = 0; i < n; i++) {
+        if (run->facts[i].good) sizes[good++] = (struct dio_picture_facts){run->facts[i].width, run->facts[i].height, 0};
     }
-    dio_status status = sides && losses ? DIO_OK : DIO_ERR_ENV;
-    dio_free(run->ctx, sides);
-    dio_free(run->ctx, losses);
+    dio_status status = dio_audit_medians(run->ctx, sizes, good, run->options->recipe, run->audit);
+    dio_free(run->ctx, sizes);
     return status;
 }
 
@@ -262,14 +210,9 @@ static dio_status warn_small_classes(struct audit_run *run)
 
 static void warn_crop(struct audit_run *run)
 {
-    const struct dio_image_recipe *recipe = run->options->recipe;
-    bool crops = !recipe || recipe->fit == DIO_FIT_CROP;
-    if (!crops || run->audit->crop_loss <= 0.15) return;
+    if (!dio_audit_crops(run->audit, run->options->recipe)) return;
     run->audit->warnings++;
-    if (run->options->quiet) return;
-    struct dio_place place = {.hint = "--fit pad or --fit squash keep what lies at the edges"};
-    dio_say(run->ctx, DIO_LEVEL_WARNING, NULL, &place, "the centre crop loses %.0f %% of the area of half of the pictures or more",
-            100 * run->audit->crop_loss);
+    if (!run->options->quiet) dio_audit_say_crop(run->ctx, run->audit);
 }
 
 dio_status dio_audit_run(struct dio_ctx *ctx, const struct dio_dataset *dataset, const struct dio_audit_options *options,

@@ -21,7 +21,7 @@ struct dio_audit {
     int32_t min_width, min_height, max_width, max_height;
     int32_t median_width, median_height;
     struct dio_audit_count codecs[12];  /* "jpeg", ...; count 0 ends */
-    uint64_t grey, sixteen_bit, alpha, icc, gamma, turned, damaged;
+    uint64_t grey, cmyk, sixteen_bit, alpha, icc, gamma, turned, damaged;
     double crop_loss;                   /* median share of the area that a centre crop to the recipe's shape loses */
     struct dio_audit_pair *duplicates;  /* exact ones, at most DIO_AUDIT_PAIRS kept */
     size_t n_duplicates;
@@ -41,5 +41,16 @@ struct dio_audit_options {
 dio_status dio_audit_run(struct dio_ctx *ctx, const struct dio_dataset *dataset, const struct dio_audit_options *options,
                          struct dio_bad *bad, struct dio_audit *audit);
 void dio_audit_free(struct dio_ctx *ctx, struct dio_audit *audit);
+
+/* ---- of pictures that were decoded for another purpose ---- */
+
+/* Counts one good picture: its extent and traits. */
+void dio_audit_add(struct dio_audit *audit, const struct dio_picture_facts *facts);
+/* Median sizes and crop_loss of these pictures; nothing when there are none. */
+dio_status dio_audit_medians(struct dio_ctx *ctx, const struct dio_picture_facts *facts, size_t count,
+                             const struct dio_image_recipe *recipe, struct dio_audit *audit);
+/* Is crop_loss worth a warning under this recipe (NULL: a square centre crop)?  And the warning. */
+bool dio_audit_crops(const struct dio_audit *audit, const struct dio_image_recipe *recipe);
+void dio_audit_say_crop(struct dio_ctx *ctx, const struct dio_audit *audit);
 
 #endif

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -34,22 +35,43 @@ static bool split_of(const char *path, const struct flavour *flavour, enum dio_s
     return true;
 }
 
-static const struct flavour *flavour_of(const struct dio_files *files)
+static size_t record_size(const struct flavour *flavour) { return flavour->label_bytes + DIO_CIFAR_PIXELS; }
+
+/* Without labels the file of names may be missing: names and sizes of the records' files are enough. */
+static const struct flavour *flavour_of(const struct dio_files *files, bool names_wanted)
 {
     for (size_t f = 0; f < sizeof flavours / sizeof *flavours; f++) {
-        if (dio_files_find(files, flavours[f].names) == SIZE_MAX) continue;
+        bool named = dio_files_find(files, flavours[f].names) != SIZE_MAX;
+        if (!named && names_wanted) continue;
         for (size_t i = 0; i < files->count; i++) {
             enum dio_split split;
-            if (split_of(dio_files_path(files, i), &flavours[f], &split)) return &flavours[f];
+            bool records = split_of(dio_files_path(files, i), &flavours[f], &split);
+            if (records && (named || files->items[i].size % record_size(&flavours[f]) == 0)) return &flavours[f];
         }
     }
     return NULL;
 }
 
+bool dio_cifar_has_records(struct dio_ctx *ctx, const struct dio_folder_list *list, const char *folder)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const char *name = list->names.text + list->entries[i].name;
+        for (size_t f = 0; f < sizeof flavours / sizeof *flavours && !list->entries[i].folder; f++) {
+            enum dio_split split;
+            struct stat info;
+            if (!split_of(name, &flavours[f], &split)) continue;
+            char *path = dio_path_join(ctx, folder, name);
+            bool records = path && stat(path, &info) == 0 && info.st_size > 0 && (uint64_t)info.st_size % record_size(&flavours[f]) == 0;
+            dio_free(ctx, path);
+            if (records) return true;
+        }
+    }
+    return false;
+}
+
 static bool probe(const struct dio_files *files, const struct dio_dataset_options *options)
 {
-    (void)options;
-    return flavour_of(files) != NULL;
+    return flavour_of(files, options->labels_wanted) != NULL;
 }
 
 static dio_status read_names(struct dio_ctx *ctx, const struct dio_files *files, const struct flavour *flavour,
@@ -99,7 +121,7 @@ static dio_status add_records(struct dio_ctx *ctx, const struct dio_files *files
     char name[DIO_REF_NAME_MAX];
     struct dio_ref ref = dio_files_ref(files, file, name);
     struct dio_place place = {.file = name};
-    size_t record = flavour->label_bytes + DIO_CIFAR_PIXELS;
+    size_t record = record_size(flavour);
     if (ref.size == 0 || ref.size % record) {
         return dio_fail(ctx, DIO_ERR_INPUT, "D2", &place, "%llu bytes are not a number of records of %zu bytes",
                         (unsigned long long)ref.size, record);
@@ -134,17 +156,19 @@ static dio_status add_records(struct dio_ctx *ctx, const struct dio_files *files
 static dio_status open_cifar(struct dio_ctx *ctx, struct dio_files *files, const struct dio_dataset_options *options,
                              struct dio_dataset *dataset)
 {
-    const struct flavour *flavour = flavour_of(files);
+    const struct flavour *flavour = flavour_of(files, options->labels_wanted);
     struct dio_text_set labels;
     dio_text_set_init(&labels, ctx);
     dio_status status;
-    DIO_TRY(read_names(ctx, files, flavour, &labels));
+    bool named = dio_files_find(files, flavour->names) != SIZE_MAX;
+    if (named) DIO_TRY(read_names(ctx, files, flavour, &labels));
     for (size_t i = 0; i < files->count; i++) {
         enum dio_split split;
         if (split_of(dio_files_path(files, i), flavour, &split)) {
             DIO_TRY(add_records(ctx, files, i, split, flavour, dataset));
         }
     }
+    if (!named) goto fail; /* nothing is wrong: nobody wants them */
     /* The order of these classes is the file's: the label byte is the class, in a model without names as well. */
     bool indices = options->model_classes && options->n_model_classes == labels.count && dio_classes_are_indices(options);
     if (options->model_classes && !indices) {

@@ -6,6 +6,8 @@
 #include "data/dataset_private.h"
 #include "data/pictures.h"
 
+enum { FOLDER_NAME = 256 }; /* four times as long when no byte is UTF-8: DIO_MAX_LABEL */
+
 struct folder_scan {
     struct dio_ctx *ctx;
     struct dio_files *files;
@@ -52,41 +54,51 @@ static bool probe(const struct dio_files *files, const struct dio_dataset_option
     return options->labels_wanted;
 }
 
-/* Split and class of a path; false: it lies in neither. */
-static bool place_of(const struct folder_scan *scan, const char *path, bool is_folder, enum dio_split *split, char *label,
-                     size_t label_size)
+/* A class is called as its folder, any character allowed (row D5); bytes that are not UTF-8 become \xNN. */
+static void name_class(const char *folder, char label[DIO_MAX_LABEL + 1])
 {
+    size_t used = 0, length = strlen(folder);
+    while (*folder) {
+        uint32_t character;
+        size_t n = dio_utf8_decode((const unsigned char *)folder, length, &character);
+        int put = n ? snprintf(label + used, DIO_MAX_LABEL + 1 - used, "%.*s", (int)n, folder)
+                    : snprintf(label + used, DIO_MAX_LABEL + 1 - used, "\\x%02x", (unsigned)(unsigned char)*folder);
+        used += (size_t)put;
+        folder += n ? n : 1;
+        length -= n ? n : 1;
+    }
+    label[used] = 0;
+}
+
+/* Split and class of a path; false: it lies in neither. */
+static bool place_of(const struct folder_scan *scan, const char *path, bool is_folder, enum dio_split *split,
+                     char label[DIO_MAX_LABEL + 1])
+{
+    char folder[FOLDER_NAME];
     *split = DIO_SPLIT_NONE;
     if (scan->splits) {
         char part[256];
         if (!first_part(path, part, sizeof part) || !dio_split_from_name(part, split)) return false;
         path += strlen(part) + 1;
     }
-    if (first_part(path, label, label_size)) return true;
-    if (!is_folder || !*path || strlen(path) >= label_size) return false;
-    snprintf(label, label_size, "%s", path);
+    if (!first_part(path, folder, sizeof folder)) {
+        if (!is_folder || !*path || strlen(path) >= sizeof folder) return false;
+        snprintf(folder, sizeof folder, "%s", path);
+    }
+    name_class(folder, label);
     return true;
 }
 
 /* Class names come from all folders, so that one without pictures is noticed. */
 static dio_status collect_classes(struct folder_scan *scan)
 {
-    char last[256] = "", label[256];
+    char last[DIO_MAX_LABEL + 1] = "", label[DIO_MAX_LABEL + 1];
     const struct dio_files *files = scan->files;
     for (size_t i = 0; i < files->count + files->n_folders; i++) {
         bool is_folder = i >= files->count;
         const char *path = is_folder ? files->folders[i - files->count] : dio_files_path(files, i);
         enum dio_split split;
-        if (!place_of(scan, path, is_folder, &split, label, sizeof label) || strcmp(label, last) == 0) continue;
-        struct dio_place place = {.file = files->root};
-        if (!dio_utf8_valid(label, strlen(label), NULL)) {
-            return dio_fail(scan->ctx, DIO_ERR_INPUT, "C5", &place, "class folder \"%s\" has a name that is not UTF-8", label);
-        }
-        for (const unsigned char *c = (const unsigned char *)label; *c; c++) {
-            if (*c < 0x20 || *c == 0x7F) {
-                return dio_fail(scan->ctx, DIO_ERR_INPUT, "C4", &place, "class folder \"%s\" has a control character", label);
-            }
-        }
+        if (!place_of(scan, path, is_folder, &split, label) || strcmp(label, last) == 0) continue;
         int32_t number;
         DIO_PASS(dio_text_set_put(scan->ctx, &scan->labels, label, &number));
         snprintf(last, sizeof last, "%s", label);
@@ -98,11 +110,11 @@ static void label_pictures(struct folder_scan *scan)
 {
     struct dio_files *files = scan->files;
     size_t kept = 0;
-    char label[256];
+    char label[DIO_MAX_LABEL + 1];
     for (size_t i = 0; i < files->count; i++) {
         enum dio_split split;
         const char *path = dio_files_path(files, i);
-        if (!place_of(scan, path, false, &split, label, sizeof label)) {
+        if (!place_of(scan, path, false, &split, label)) {
             if (scan->outside++ == 0) dio_escape(scan->first_outside, sizeof scan->first_outside, path, strlen(path), 0);
             continue;
         }

@@ -34,12 +34,13 @@ static size_t slot_size(const struct dio_prepare *prepare)
     return (size_t)recipe->height * (size_t)recipe->width * (size_t)recipe->channels;
 }
 
-static dio_status load(const struct batch_job *job, struct dio_worker *worker, size_t i, struct dio_digest *digest)
+static dio_status load(const struct batch_job *job, struct dio_worker *worker, size_t i, struct dio_batch_result *result)
 {
     char name[DIO_REF_NAME_MAX];
     struct dio_ref ref = job->refs ? job->refs[i] : dio_dataset_ref(job->dataset, job->items[i], name);
     const struct dio_prepare *prepare = job->batcher->prepare;
-    DIO_PASS(dio_ref_decode(&worker->ctx, &ref, &job->batcher->options, &worker->picture, digest));
+    DIO_PASS(dio_ref_decode(&worker->ctx, &ref, &job->batcher->options, &worker->picture, &result->digest));
+    result->facts = dio_picture_facts(&worker->picture);
     struct dio_view view;
     const struct dio_view_source *views = &job->views;
     if (views->augment) {
@@ -57,7 +58,7 @@ static void load_piece(void *arg, int64_t piece, int thread)
     struct dio_batch_result *result = &job->results[piece];
     *result = (struct dio_batch_result){.status = DIO_CANCELLED};
     if (dio_cancelled(job->batcher->ctx)) return;
-    result->status = load(job, worker, (size_t)piece, &result->digest);
+    result->status = load(job, worker, (size_t)piece, result);
     if (result->status == DIO_OK) return;
     result->why = &job->batcher->messages[piece];
     *result->why = worker->ctx.error;
@@ -130,6 +131,7 @@ struct dio_loader {
     int32_t *labels;
     uint32_t *items, *bad;
     struct dio_digest *digests;
+    struct dio_picture_facts *facts;
     const struct dio_message **why;
     struct dio_batch_result *results;
 };
@@ -151,9 +153,10 @@ dio_status dio_loader_open(struct dio_ctx *ctx, const struct dio_loader_options 
     loader->items = dio_alloc_array(ctx, n, sizeof *loader->items, "a batch of pictures");
     loader->bad = dio_alloc_array(ctx, n, sizeof *loader->bad, "a batch of pictures");
     loader->digests = dio_alloc_array(ctx, n, sizeof *loader->digests, "a batch of pictures");
+    loader->facts = dio_alloc_array(ctx, n, sizeof *loader->facts, "a batch of pictures");
     loader->why = dio_alloc_array(ctx, n, sizeof *loader->why, "a batch of pictures");
     loader->results = dio_alloc_array(ctx, n, sizeof *loader->results, "a batch of pictures");
-    bool whole = loader->pixels && loader->labels && loader->items && loader->bad && loader->digests && loader->why && loader->results;
+    bool whole = loader->pixels && loader->labels && loader->items && loader->bad && loader->digests && loader->facts && loader->why && loader->results;
     status = whole ? DIO_OK : DIO_ERR_ENV;
     if (whole) *out = loader;
 fail:
@@ -171,6 +174,7 @@ void dio_loader_close(struct dio_loader *loader)
     dio_free(ctx, loader->items);
     dio_free(ctx, loader->bad);
     dio_free(ctx, loader->digests);
+    dio_free(ctx, loader->facts);
     dio_free(ctx, loader->why);
     dio_free(ctx, loader->results);
     dio_free(ctx, loader);
@@ -191,6 +195,7 @@ static void compact(struct dio_loader *loader, size_t first, size_t taken, struc
         if (batch->n != i) memcpy(loader->pixels + batch->n * slot, loader->pixels + i * slot, slot * sizeof(float));
         loader->labels[batch->n] = dio_dataset_item(loader->options.dataset, items[i])->label;
         loader->items[batch->n] = items[i];
+        loader->facts[batch->n] = result->facts;
         loader->digests[batch->n++] = result->digest;
     }
 }
@@ -201,7 +206,7 @@ dio_status dio_loader_next(struct dio_loader *loader, struct dio_ctx *ctx, struc
     size_t first = loader->next, left = options->count - first;
     size_t taken = left < options->batch ? left : options->batch;
     *batch = (struct dio_batch){.pixels = loader->pixels, .labels = loader->labels, .items = loader->items, .digests = loader->digests,
-                                .first = first, .taken = taken, .bad = loader->bad, .why = loader->why};
+                                .facts = loader->facts, .first = first, .taken = taken, .bad = loader->bad, .why = loader->why};
     if (taken == 0) return DIO_OK;
     struct batch_job job = {.batcher = loader->batcher, .dataset = options->dataset, .items = options->order + first,
                             .views = {options->augment, options->seed, options->epoch, options->order + first},

@@ -30,6 +30,7 @@ struct dio_batch_result {
     dio_status status;          /* DIO_OK, or why this picture was refused */
     struct dio_message *why;    /* belongs to the batcher, until its next run; NULL when status is DIO_OK */
     struct dio_digest digest;   /* SHA-256 of the picture's bytes (for cache keys) */
+    struct dio_picture_facts facts;
 };
 dio_status dio_batcher_run(struct dio_batcher *batcher, struct dio_ctx *ctx, const struct dio_ref *refs, size_t n,
                            const struct dio_view_source *views, float *out, struct dio_batch_result *results);
@@ -55,6 +56,7 @@ struct dio_batch {
     const int32_t *labels;
     const uint32_t *items;  /* item index of each */
     const struct dio_digest *digests;
+    const struct dio_picture_facts *facts;
     size_t first, taken;    /* the batch covers order[first .. first+taken) */
     size_t n_bad;
     const uint32_t *bad;    /* item index, in order */

@@ -27,6 +27,7 @@ struct manifest {
     int column[COLUMNS];
     char *folder;            /* where relative paths begin; NULL: `tar` holds the pictures */
     struct dio_files tar;    /* fd -1: none */
+    char *strip, *add;       /* "set/": a top folder that all paths have and the root has not, or the other way; or NULL */
     uint16_t source;
     struct dio_text_set labels;
     struct dio_problems problems;
@@ -81,7 +82,7 @@ static dio_status find_columns(struct manifest *m)
 static bool row_exists(const struct manifest *m, const char *folder, const struct dio_files *tar, const char *path)
 {
     (void)m;
-    if (tar) return dio_files_find(tar, path) != SIZE_MAX;
+    if (tar) return dio_files_find(tar, path + (strncmp(path, "./", 2) == 0 ? 2 : 0)) != SIZE_MAX;
     char whole[DIO_REF_NAME_MAX];
     snprintf(whole, sizeof whole, "%s/%s", folder, path);
     struct stat info;
@@ -153,6 +154,69 @@ static dio_status find_root(struct manifest *m, const char *sample)
     }
     m->folder = dio_strdup(m->ctx, root);
     return m->folder ? DIO_OK : DIO_ERR_ENV;
+}
+
+/* The one folder at the top of the root, as "set/"; NULL: there is none, or not one alone. */
+static dio_status top_folder(const struct manifest *m, char **top)
+{
+    struct dio_listing listing;
+    const char *only = NULL;
+    *top = NULL;
+    if (!m->folder) {
+        const char *first = m->tar.count ? dio_files_path(&m->tar, 0) : "", *slash = strchr(first, '/');
+        size_t length = slash ? (size_t)(slash - first) + 1 : 0;
+        /* In order: what the first and the last begin with, all begin with. */
+        if (!length || strncmp(first, dio_files_path(&m->tar, m->tar.count - 1), length) != 0) return DIO_OK;
+        *top = dio_strndup(m->ctx, first, length);
+        return *top ? DIO_OK : DIO_ERR_ENV;
+    }
+    DIO_PASS(dio_list_folder(m->ctx, m->folder, &listing));
+    for (size_t i = 0, folders = 0; i < listing.count; i++) {
+        if (listing.entries[i].folder && !dio_name_ignored(listing.entries[i].name)) only = ++folders == 1 ? listing.entries[i].name : NULL;
+    }
+    if (only) *top = dio_sprintf(m->ctx, "%s/", only);
+    dio_listing_free(m->ctx, &listing);
+    return !only || *top ? DIO_OK : DIO_ERR_ENV;
+}
+
+/* Paths are often written from the folder above, which an archive may have at its top or not: when the first row's picture is
+ * not in the root, one folder less or more is tried.  All rows then have to be the same way. */
+static dio_status match_top_folder(struct manifest *m, const char *sample)
+{
+    const struct dio_files *tar = m->folder ? NULL : &m->tar;
+    const char *slash = strchr(sample, '/');
+    struct dio_place place = {.file = m->shown};
+    const char *root = m->folder ? m->folder : m->tar.root;
+    if (sample[0] == '/' || row_exists(m, m->folder, tar, sample)) return DIO_OK;
+    if (slash && slash[1] && row_exists(m, m->folder, tar, slash + 1)) {
+        m->strip = dio_strndup(m->ctx, sample, (size_t)(slash + 1 - sample));
+        if (!m->strip) return DIO_ERR_ENV;
+        dio_say(m->ctx, DIO_LEVEL_NOTE, "C6", &place, "its paths begin with \"%s\", which %s is without; taken as without", m->strip, root);
+        return DIO_OK;
+    }
+    char *top;
+    DIO_PASS(top_folder(m, &top));
+    char *whole = top ? dio_sprintf(m->ctx, "%s%s", top, sample) : NULL;
+    dio_status status = top && !whole ? DIO_ERR_ENV : DIO_OK;
+    if (whole && row_exists(m, m->folder, tar, whole)) {
+        dio_say(m->ctx, DIO_LEVEL_NOTE, "C6", &place, "its paths are taken as below \"%s\" of %s", top, root);
+        m->add = top;
+        top = NULL;
+    }
+    dio_free(m->ctx, whole);
+    dio_free(m->ctx, top);
+    return status;
+}
+
+/* The row's path as the root has it. */
+static dio_status path_in_root(const struct manifest *m, const char *path, char out[DIO_REF_NAME_MAX])
+{
+    size_t strip = m->strip ? strlen(m->strip) : 0;
+    if (strip && strncmp(path, m->strip, strip) != 0) {
+        return dio_csv_fail(&m->csv, "C6", "%s: not below \"%s\", as the first row is", path, m->strip);
+    }
+    if (snprintf(out, DIO_REF_NAME_MAX, "%s%s", m->add ? m->add : "", path + strip) < DIO_REF_NAME_MAX) return DIO_OK;
+    return dio_csv_fail(&m->csv, "C6", "the path is too long");
 }
 
 static dio_status add_root(struct manifest *m)
@@ -235,14 +299,16 @@ static dio_status locate(const struct manifest *m, const char *path, struct dio_
 static dio_status read_row(struct manifest *m)
 {
     const struct dio_csv_field *fields = m->csv.fields;
-    const char *path = fields[m->column[COLUMN_PATH]].text;
+    const char *given = fields[m->column[COLUMN_PATH]].text;
+    char path[DIO_REF_NAME_MAX];
     struct dio_item item = {.line = m->csv.line, .label = -1, .group = -1, .source = m->source};
-    if (blank(path)) return dio_csv_fail(&m->csv, "C4", "empty path");
+    if (blank(given)) return dio_csv_fail(&m->csv, "C4", "empty path");
     if (m->options->labels_wanted) {
         DIO_PASS(check_label(m, &fields[m->column[COLUMN_LABEL]]));
         if (m->column[COLUMN_SPLIT] >= 0) DIO_PASS(split_of(m, &fields[m->column[COLUMN_SPLIT]], &item.split));
     }
     if (!m->folder && m->tar.root == NULL) DIO_PASS(dio_fail(m->ctx, DIO_ERR_INTERNAL, NULL, NULL, "a manifest without a root"));
+    DIO_PASS(path_in_root(m, given, path));
     DIO_PASS(locate(m, path, &item));
     if (m->options->labels_wanted) {
         DIO_PASS(dio_text_set_put(m->ctx, &m->labels, fields[m->column[COLUMN_LABEL]].text, &item.label));
@@ -263,7 +329,9 @@ static dio_status read_rows(struct manifest *m, bool inside)
         dio_status status = dio_csv_next(&m->csv);
         if (status == DIO_OK && m->csv.end) break;
         if (status == DIO_OK && !rooted) {
-            DIO_PASS(find_root(m, m->csv.fields[m->column[COLUMN_PATH]].text));
+            const char *sample = m->csv.fields[m->column[COLUMN_PATH]].text;
+            DIO_PASS(find_root(m, sample));
+            DIO_PASS(match_top_folder(m, sample));
             DIO_PASS(add_root(m));
             rooted = true;
         }
@@ -305,6 +373,8 @@ static void end(struct manifest *m)
     dio_text_set_free(m->ctx, &m->labels);
     dio_files_free(m->ctx, &m->tar);
     dio_free(m->ctx, m->folder);
+    dio_free(m->ctx, m->strip);
+    dio_free(m->ctx, m->add);
 }
 
 dio_status dio_manifest_open(struct dio_ctx *ctx, const char *path, const struct dio_dataset_options *options,

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -160,6 +161,16 @@ static dio_status add_member(struct tar_scan *scan, struct archive_entry *entry,
     return dio_files_add(scan->ctx, scan->files, name, strlen(name), &item);
 }
 
+/* libarchive's reasons begin with "Damaged tar archive" themselves, or do not. */
+static dio_status fail_damaged(struct dio_ctx *ctx, const char *path, struct archive *archive)
+{
+    static const char known[] = "Damaged tar archive";
+    const char *why = archive_error_string(archive);
+    bool told = why && strncasecmp(why, known, sizeof known - 1) == 0;
+    const char *rest = told ? why + sizeof known - 1 : why ? why : "unreadable";
+    return dio_fail(ctx, DIO_ERR_INPUT, "P2", &(struct dio_place){.file = path}, "damaged tar%s%s", told ? "" : ": ", rest);
+}
+
 static dio_status read_entries(struct tar_scan *scan)
 {
     struct dio_place place = {.file = scan->path};
@@ -168,10 +179,7 @@ static dio_status read_entries(struct tar_scan *scan)
         struct archive_entry *entry;
         int result = archive_read_next_header(scan->archive, &entry);
         if (result == ARCHIVE_EOF) return DIO_OK;
-        if (result < ARCHIVE_WARN || result == ARCHIVE_RETRY) {
-            const char *why = archive_error_string(scan->archive);
-            return dio_fail(scan->ctx, DIO_ERR_INPUT, "P2", &place, "damaged tar: %s", why ? why : "unreadable header");
-        }
+        if (result < ARCHIVE_WARN || result == ARCHIVE_RETRY) return fail_damaged(scan->ctx, scan->path, scan->archive);
         const char *name = archive_entry_pathname(entry);
         if (!name) name = archive_entry_pathname_utf8(entry);
         if (!name) return dio_fail(scan->ctx, DIO_ERR_INPUT, "P2", &place, "damaged tar: an entry without a name");
@@ -270,9 +278,7 @@ dio_status dio_files_open_tar(struct dio_ctx *ctx, const char *path, struct dio_
     /* Names are bytes, whatever the locale. */
     archive_read_set_options(scan.archive, "tar:hdrcharset=BINARY");
     if (archive_read_open_fd(scan.archive, files->fd, 64 * 1024) != ARCHIVE_OK) {
-        struct dio_place place = {.file = path};
-        const char *why = archive_error_string(scan.archive);
-        status = dio_fail(ctx, DIO_ERR_INPUT, "P2", &place, "damaged tar: %s", why ? why : "unreadable");
+        status = fail_damaged(ctx, path, scan.archive);
         goto fail;
     }
     DIO_TRY(read_entries(&scan));

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/str.h"
+#include "data/cifar.h"
 #include "data/dataset_private.h"
 #include "data/pictures.h"
 
@@ -28,29 +29,23 @@ struct dio_walk {
     struct dio_visited visited;
     uint64_t others;          /* files of the folder at hand that are no pictures */
     char first_other[256];
-    /* Tars, manifests and record folders: kept until close, since refs read through their descriptors. */
+    /* Tars, manifests and folders of records: kept until close, since refs read through their descriptors. */
     struct dio_dataset **datasets;
     size_t n_datasets, datasets_capacity;
     size_t next_item;         /* of the last dataset */
-    bool in_dataset;
+    bool in_dataset, nested;  /* nested: there is more than the dataset */
     uint64_t total;
 };
 
 enum kind { KIND_PICTURE, KIND_FOLDER, KIND_DATASET };
 
-static bool is_record_folder(const char *path)
-{
-    char name[PATH_MAX];
-    return snprintf(name, sizeof name, "%s/batches.meta.txt", path) < (int)sizeof name && dio_path_is_file(name);
-}
-
-/* A folder is walked; a tar, a manifest or a folder of records is a dataset; anything else is taken for a picture. */
+/* A folder is walked; a tar or a manifest is a dataset; anything else is taken for a picture. */
 static dio_status kind_of(struct dio_ctx *ctx, const char *path, enum kind *kind)
 {
     struct stat info;
     if (stat(path, &info) != 0) return dio_fail_errno(ctx, path, "open", errno);
     if (S_ISDIR(info.st_mode)) {
-        *kind = is_record_folder(path) ? KIND_DATASET : KIND_FOLDER;
+        *kind = KIND_FOLDER;
         return DIO_OK;
     }
     *kind = KIND_PICTURE;
@@ -99,7 +94,7 @@ dio_status dio_walk_open(struct dio_ctx *ctx, const char *const *paths, size_t n
 /* Several paths would need to be counted one after another; one dataset tells its count when it is opened. */
 uint64_t dio_walk_total(const struct dio_walk *walk)
 {
-    if (walk->n_paths == 1 && walk->n_datasets == 1) return dio_dataset_count(walk->datasets[0]);
+    if (walk->n_paths == 1 && walk->n_datasets == 1 && !walk->nested) return dio_dataset_count(walk->datasets[0]);
     return walk->total;
 }
 
@@ -125,6 +120,8 @@ static dio_status keep_name(struct dio_arena *names, struct dio_ref *ref)
 
 /* ---- folders ---- */
 
+static dio_status begin_dataset(struct dio_walk *walk, const char *path);
+
 static dio_status enter(struct dio_walk *walk)
 {
     struct dio_place place = {.file = walk->path.data};
@@ -133,6 +130,11 @@ static dio_status enter(struct dio_walk *walk)
     }
     struct level *level = &walk->levels[walk->depth];
     DIO_PASS(dio_folder_list_read(walk->ctx, walk->path.data, &level->list));
+    if (dio_cifar_has_records(walk->ctx, &level->list, walk->path.data)) { /* its pictures are records, not files */
+        dio_folder_list_free(walk->ctx, &level->list);
+        walk->nested = walk->depth > 0;
+        return begin_dataset(walk, walk->path.data);
+    }
     level->next = 0;
     level->path_length = walk->path.length;
     walk->depth++;
@@ -238,10 +240,10 @@ dio_status dio_walk_next(struct dio_walk *walk, struct dio_arena *names, struct 
     *found = false;
     while (!*found) {
         if (dio_cancelled(walk->ctx)) return DIO_CANCELLED;
-        if (walk->depth) {
-            DIO_PASS(step(walk, names, ref, found));
-        } else if (walk->in_dataset) {
+        if (walk->in_dataset) {
             DIO_PASS(next_of_dataset(walk, names, ref, found));
+        } else if (walk->depth) {
+            DIO_PASS(step(walk, names, ref, found));
         } else if (walk->next_path == walk->n_paths) {
             return DIO_OK;
         } else {

@@ -1,5 +1,7 @@
 #include "format/format.h"
 
+#include "base/str.h"
+
 #include <string.h>
 #include <sys/stat.h>
 
@@ -124,6 +126,17 @@ static dio_status read_folder(struct dio_ctx *ctx, const char *path, const struc
         return formats[i]->read(ctx, path, NULL, options, out);
     }
     if (ctx->error.status != DIO_OK) return ctx->error.status;
+    char *recipe = dio_path_join(ctx, path, "recipe.yaml"), *checkpoints = dio_path_join(ctx, path, "checkpoints");
+    bool run = recipe && checkpoints && dio_path_is_file(recipe) && dio_path_is_folder(checkpoints);
+    dio_free(ctx, recipe);
+    dio_free(ctx, checkpoints);
+    if (run) {
+        char hint[256], shown[200];
+        dio_escape(shown, sizeof shown, path, strlen(path), 180);
+        (void)snprintf(hint, sizeof hint, "go on with it: diopter train --resume %s", shown);
+        struct dio_place place = {.file = path, .hint = hint};
+        return dio_fail(ctx, DIO_ERR_INPUT, "J8", &place, "a run that has not come to its end, and has no model yet");
+    }
     return dio_fail(ctx, DIO_ERR_INPUT, "J8", &(struct dio_place){.file = path},
                     "no weights in this folder: model.safetensors, its index, or pytorch_model.bin is looked for");
 }

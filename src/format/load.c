@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct dio_load_options dio_load_options_default(void)
@@ -66,7 +67,37 @@ static void free_classes(struct dio_ctx *ctx, struct dio_classes *classes)
     *classes = (struct dio_classes){0};
 }
 
-/* One name a line, UTF-8, empty lines at the end ignored. */
+static int by_text(const void *a, const void *b)
+{
+    const char *const *x = *(const char *const *const *)a, *const *y = *(const char *const *const *)b;
+    int order = strcmp(*x, *y);
+    return order ? order : (x > y) - (x < y);
+}
+
+/* Line i + 1 has name i. */
+static dio_status refuse_twins(struct dio_ctx *ctx, const char *path, const struct dio_classes *classes)
+{
+    char **const *first = NULL, **const *second = NULL;
+    char ***sorted = dio_alloc_array(ctx, classes->count, sizeof *sorted, "class names");
+    if (!sorted) return DIO_ERR_ENV;
+    for (size_t i = 0; i < classes->count; i++) sorted[i] = &classes->names[i];
+    if (classes->count > 0) qsort(sorted, classes->count, sizeof *sorted, by_text);
+    for (size_t i = 1; i < classes->count; i++) {
+        if (strcmp(*sorted[i - 1], *sorted[i]) == 0 && (!second || sorted[i] < *second)) first = &sorted[i - 1], second = &sorted[i];
+    }
+    dio_status status = DIO_OK;
+    if (second) {
+        char name[220];
+        dio_escape(name, sizeof name, **second, strlen(**second), 80);
+        struct dio_place place = {.file = path, .line = (uint32_t)(*second - classes->names) + 1};
+        status = dio_fail(ctx, DIO_ERR_INPUT, "J7", &place, "class \"%s\" stands in line %zu already", name,
+                          (size_t)(*first - classes->names) + 1);
+    }
+    dio_free(ctx, sorted);
+    return status;
+}
+
+/* One name a line, UTF-8, empty lines at the end ignored; none twice. */
 static dio_status read_classes(struct dio_ctx *ctx, const char *path, struct dio_classes *classes)
 {
     *classes = (struct dio_classes){0};
@@ -81,6 +112,7 @@ static dio_status read_classes(struct dio_ctx *ctx, const char *path, struct dio
         else status = DIO_ERR_ENV;
     }
     dio_metadata_texts_free(&texts);
+    if (status == DIO_OK) status = refuse_twins(ctx, path, classes);
     if (status != DIO_OK) free_classes(ctx, classes);
     return status;
 }
@@ -339,12 +371,24 @@ static dio_status say_assumptions(struct loading *loading)
     return dio_loaded_message(ctx, out, DIO_LEVEL_NOTE, "", "weights without a head: a backbone, to which train gives one");
 }
 
+/* A config.json whose count of classes is not the head's lies about these weights, or belongs to others. */
+static dio_status check_config_classes(struct loading *loading)
+{
+    const struct dio_origin_config *config = &loading->config;
+    long long told = loading->has_config ? (long long)config->num_classes : -1, there = (long long)loading->out->model->n_classes;
+    if (own_file(loading) || told <= 0 || there <= 0 || told == there) return DIO_OK;
+    return dio_fail(loading->ctx, DIO_ERR_INPUT, "J7", &(struct dio_place){.file = config->path},
+                    "num_classes is %lld, the head in %s has %lld", told, loading->out->weights_path, there);
+}
+
 static dio_status finish(struct loading *loading)
 {
     struct dio_model *model = loading->out->model;
     const char *prefix = loading->answer.arch ? loading->answer.prefix : "";
     DIO_PASS(say_assumptions(loading));
-    DIO_PASS(dio_load_weights(loading->ctx, loading->out, model, prefix, loading->options->view));
+    const char *why = loading->answer.arch ? loading->answer.why : NULL;
+    DIO_PASS(dio_load_weights(loading->ctx, loading->out, model, prefix, why, loading->options->view));
+    DIO_PASS(check_config_classes(loading));
     const char *stored = meta(loading, DIO_META_PREFIX);
     char *copy = dio_strdup(loading->ctx, stored && own_file(loading) ? stored : prefix);
     if (!copy) return DIO_ERR_ENV;

@@ -9,9 +9,10 @@ dio_status dio_loaded_message(struct dio_ctx *ctx, struct dio_loaded *loaded, en
                               const char *format, ...) DIO_PRINTF(5, 6);
 
 /* Copies the tensors behind `prefix` into the model's parameters (view: points them at the file's where that is possible);
- * refuses missing ones and wrong shapes, and says what was not used and what is not finite. */
+ * refuses missing ones and wrong shapes, and says what was not used and what is not finite.  why: where the architecture
+ * comes from, for a refusal; NULL: the file holds it. */
 dio_status dio_load_weights(struct dio_ctx *ctx, struct dio_loaded *loaded, struct dio_model *model, const char *prefix,
-                            bool view);
+                            const char *why, bool view);
 
 /* What config.json says over what is there; false: it says nothing about preprocessing. */
 bool dio_recipe_from_config(const struct dio_origin_config *config, struct dio_image_recipe *recipe);

@@ -43,7 +43,8 @@ static bool fits(const struct dio_param *param, const struct dio_weight *weight)
 }
 
 /* Row J8: all that is missing or of the wrong shape, in one message. */
-static dio_status check(struct dio_ctx *ctx, const struct dio_loaded *loaded, const struct dio_model *model, const char *prefix)
+static dio_status check(struct dio_ctx *ctx, const struct dio_loaded *loaded, const struct dio_model *model, const char *prefix,
+                        const char *why)
 {
     struct name_list missing = {0}, wrong = {0};
     dio_str_init(&missing.text, ctx);
@@ -66,7 +67,7 @@ static dio_status check(struct dio_ctx *ctx, const struct dio_loaded *loaded, co
     end_list(&wrong);
     dio_status status = dio_str_status(&missing.text);
     if (status == DIO_OK) status = dio_str_status(&wrong.text);
-    struct dio_place place = {.file = loaded->weights_path};
+    struct dio_place place = {.file = loaded->weights_path, .hint = why};
     const char *variant = model->variant ? model->variant : "the stored graph";
     if (status == DIO_OK && missing.count > 0) {
         status = dio_fail(ctx, DIO_ERR_INPUT, "J8", &place, "%zu tensor%s of %s missing: %s%s%s", missing.count,
@@ -183,9 +184,9 @@ static dio_status take(struct dio_ctx *ctx, const struct dio_loaded *loaded, con
 }
 
 dio_status dio_load_weights(struct dio_ctx *ctx, struct dio_loaded *loaded, struct dio_model *model, const char *prefix,
-                            bool view)
+                            const char *why, bool view)
 {
-    DIO_PASS(check(ctx, loaded, model, prefix));
+    DIO_PASS(check(ctx, loaded, model, prefix, why));
     DIO_PASS(dio_loaded_check(ctx, loaded));
     for (int i = 0; i < model->graph->n_params; i++) {
         struct dio_param *param = &model->graph->params[i];

@@ -39,6 +39,7 @@ void dio_param_init(struct dio_param *param, uint64_t seed)
         case DIO_INIT_ZERO: data[i] = 0; break;
         case DIO_INIT_ONE: data[i] = 1; break;
         case DIO_INIT_KAIMING_NORMAL_OUT: data[i] = (float)(deviation * dio_rng_normal(&rng)); break;
+        case DIO_INIT_NORMAL_HUNDREDTH: data[i] = (float)(0.01 * dio_rng_normal(&rng)); break;
         case DIO_INIT_LINEAR_UNIFORM: data[i] = (float)(bound * (2 * dio_rng_uniform(&rng) - 1)); break;
         }
     }

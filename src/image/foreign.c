@@ -66,6 +66,19 @@ static bool starts_with(const uint8_t *bytes, size_t size, size_t offset, const 
     return size >= offset + length && memcmp(bytes + offset, what, length) == 0;
 }
 
+/* TGA has no signature; its header has few values that are possible.  Those of a cursor's are others: it counts its pictures
+ * where a TGA without a palette has zeros. */
+static bool looks_like_tga(const uint8_t *bytes, size_t size)
+{
+    enum { PALETTE = 1, TYPE = 2, PALETTE_AT = 3, WIDTH = 12, HEIGHT = 14, DEPTH = 16, HEADER = 18, COMPRESSED = 8 };
+    if (size < HEADER || bytes[PALETTE] > 1) return false;
+    int type = bytes[TYPE] & ~COMPRESSED, depth = bytes[DEPTH];
+    bool palette = bytes[PALETTE] == 1, fits = type == 1 ? palette && depth == 8 : type == 2 ? depth >= 15 : type == 3 && depth == 8;
+    bool empty = (bytes[WIDTH] | bytes[WIDTH + 1]) == 0 || (bytes[HEIGHT] | bytes[HEIGHT + 1]) == 0;
+    for (int i = PALETTE_AT; i < PALETTE_AT + 5 && !palette; i++) fits = fits && bytes[i] == 0;
+    return fits && !empty && (depth == 8 || depth == 15 || depth == 16 || depth == 24 || depth == 32);
+}
+
 static bool all_zero(const uint8_t *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
@@ -119,6 +132,10 @@ dio_status dio_picture_refuse_foreign(struct dio_ctx *ctx, const char *name, con
     }
     if (starts_with(bytes, size, 0, "\x89PNG", 4) || starts_with(bytes, size, 0, "PNG\r\n", 5)) {
         return dio_fail(ctx, DIO_ERR_INPUT, "I1", &place, "damaged PNG signature (copied as text?)");
+    }
+    if (looks_like_tga(bytes, size)) {
+        place.hint = "rename it if it is one";
+        return dio_fail(ctx, DIO_ERR_INPUT, "I1", &place, "not a picture (looks like TGA, which is read under the name .tga alone)");
     }
     for (size_t i = 0; i < sizeof signatures / sizeof signatures[0]; i++) {
         const struct signature *s = &signatures[i];

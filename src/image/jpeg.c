@@ -177,6 +177,8 @@ static dio_status decode(struct dio_decode *job)
     }
     job->picture->orientation = scan.exif ? scan.exif : scan.xmp ? scan.xmp : 1;
     job->picture->had_icc = scan.icc;
+    job->picture->was_grey = scan.components == 1;
+    job->picture->was_cmyk = scan.components == 4;
     return DIO_OK;
 }
 

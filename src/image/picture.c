@@ -117,6 +117,22 @@ dio_status dio_picture_reserve(struct dio_ctx *ctx, const char *name, int64_t wi
     return DIO_OK;
 }
 
+struct dio_picture_facts dio_picture_facts(const struct dio_picture *picture)
+{
+    const struct {
+        bool has;
+        enum dio_picture_trait trait;
+    } traits[] = {{picture->was_grey, DIO_TRAIT_GREY}, {picture->was_cmyk, DIO_TRAIT_CMYK},
+                  {picture->sample == DIO_SAMPLE_U16, DIO_TRAIT_SIXTEEN}, {picture->had_alpha, DIO_TRAIT_ALPHA},
+                  {picture->had_icc, DIO_TRAIT_ICC}, {picture->had_gamma, DIO_TRAIT_GAMMA},
+                  {picture->orientation > 1, DIO_TRAIT_TURNED}, {picture->damaged, DIO_TRAIT_DAMAGED}};
+    struct dio_picture_facts facts = {picture->width, picture->height, 0};
+    for (size_t i = 0; i < sizeof traits / sizeof *traits; i++) {
+        if (traits[i].has) facts.traits |= (uint32_t)traits[i].trait;
+    }
+    return facts;
+}
+
 void dio_picture_free(struct dio_ctx *ctx, struct dio_picture *picture)
 {
     dio_free(ctx, picture->data);

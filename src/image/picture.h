@@ -27,6 +27,7 @@ struct dio_picture {
     int32_t orientation;             /* as stored, 1..8; 1 where there is none or it makes no sense */
     bool had_icc, had_gamma;         /* a colour profile or gamma that was ignored */
     bool had_alpha;                  /* alpha (or a transparent colour) that was dropped */
+    bool was_grey, was_cmyk;         /* stored with one tone, or with the four inks of print */
     bool damaged;                    /* decoded with warnings, or filled up under allow_damaged */
     char damage[128];                /* what was wrong, "" if nothing */
 
@@ -50,6 +51,17 @@ dio_status dio_picture_decode(struct dio_ctx *ctx, const char *name, const void 
                               const struct dio_decode_options *options, struct dio_picture *picture);
 
 void dio_picture_free(struct dio_ctx *ctx, struct dio_picture *picture);
+
+/* What is worth counting of a decoded picture, in a form that can be stored. */
+enum dio_picture_trait {
+    DIO_TRAIT_GREY = 1, DIO_TRAIT_CMYK = 2, DIO_TRAIT_SIXTEEN = 4, DIO_TRAIT_ALPHA = 8, DIO_TRAIT_ICC = 16,
+    DIO_TRAIT_GAMMA = 32, DIO_TRAIT_TURNED = 64, DIO_TRAIT_DAMAGED = 128
+};
+struct dio_picture_facts {
+    int32_t width, height; /* 0: not known */
+    uint32_t traits;       /* enum dio_picture_trait */
+};
+struct dio_picture_facts dio_picture_facts(const struct dio_picture *picture);
 
 /* Name of the codec that would read these bytes ("jpeg", "png", "gif", "bmp", "pnm", "tga"), or NULL.  Looks at the
  * first bytes only (and at the name, for TGA). */

@@ -205,6 +205,7 @@ static dio_status decode(struct dio_decode *job)
     picture->had_icc = scan.icc;
     picture->had_gamma = scan.gamma;
     picture->had_alpha = scan.transparent || (scan.colour & 4);
+    picture->was_grey = !(scan.colour & 3);
     return DIO_OK;
 }
 

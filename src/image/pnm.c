@@ -181,6 +181,7 @@ static dio_status decode(struct dio_decode *job)
     }
     if (pnm.kind == 4) read_bits(job, &pnm, samples / (size_t)pnm.width);
     else DIO_PASS((pnm.kind > 4 ? read_binary : read_text)(job, &pnm, samples));
+    job->picture->was_grey = pnm.grey;
     if (pnm.cut) dio_picture_note_damage(job->picture, "truncated at byte %zu; the rest is grey", job->size);
     return DIO_OK;
 }

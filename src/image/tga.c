@@ -111,6 +111,7 @@ static dio_status decode(struct dio_decode *job)
     DIO_PASS(check_data(job, &tga));
     const struct dio_stb_part part = {job->bytes, job->size};
     DIO_PASS(dio_stb_decode(job, "TGA", &part, 1, tga.width, tga.height));
+    job->picture->was_grey = tga.kind == GREY;
     job->picture->had_alpha = tga.bits == 32 || (tga.kind == GREY && tga.bits == 16);
     return job->bytes[17] & RIGHT_TO_LEFT ? dio_picture_orient(job->ctx, job->picture, 2) : DIO_OK;
 }

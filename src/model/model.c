@@ -110,6 +110,17 @@ dio_status dio_model_set_classes(struct dio_model *model, const char *const *nam
     return DIO_OK;
 }
 
+dio_status dio_model_prefix_facts(struct dio_model *model, const char *prefix)
+{
+    for (size_t i = 0; i < model->n_provenance; i++) {
+        char *key = dio_sprintf(model->ctx, "%s%s", prefix, model->provenance[i].key);
+        if (!key) return DIO_ERR_ENV;
+        dio_free(model->ctx, model->provenance[i].key);
+        model->provenance[i].key = key;
+    }
+    return DIO_OK;
+}
+
 dio_status dio_model_add_fact(struct dio_model *model, const char *key, const char *value)
 {
     struct dio_ctx *ctx = model->ctx;

@@ -46,6 +46,7 @@ void dio_model_free(struct dio_model *model);
 
 dio_status dio_model_set_classes(struct dio_model *model, const char *const *names, size_t count);
 dio_status dio_model_add_fact(struct dio_model *model, const char *key, const char *value); /* replaces an equal key */
+dio_status dio_model_prefix_facts(struct dio_model *model, const char *prefix); /* "base_": they are those of another model now */
 const char *dio_model_fact(const struct dio_model *model, const char *key);
 /* Name of class i; the index as text, in `buffer`, when no names are known. */
 const char *dio_model_class_name(const struct dio_model *model, size_t i, char buffer[24]);

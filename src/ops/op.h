@@ -58,7 +58,8 @@ enum dio_param_role {
     DIO_PARAM_CONSTANT   /* given from outside and never trained: class weights of a loss */
 };
 
-enum dio_param_init { DIO_INIT_ZERO, DIO_INIT_ONE, DIO_INIT_KAIMING_NORMAL_OUT, DIO_INIT_LINEAR_UNIFORM };
+enum dio_param_init { DIO_INIT_ZERO, DIO_INIT_ONE, DIO_INIT_KAIMING_NORMAL_OUT, DIO_INIT_LINEAR_UNIFORM,
+                      DIO_INIT_NORMAL_HUNDREDTH /* deviation 0.01 */ };
 
 struct dio_param_def {
     const char *name; /* "weight"; the graph's parameter is called NODE.weight */

@@ -6,9 +6,11 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/str.h"
 
 static bool to_stdout(const char *path) { return !path || strcmp(path, "-") == 0; }
 
@@ -71,97 +73,143 @@ static dio_status remove_part(struct dio_output *output, const char *path)
     return in_use ? fail_in_use(output) : DIO_OK;
 }
 
-/* Other parts of this output: what earlier predictions left.  Counted, and removed unless only looked for. */
-static dio_status clean(struct dio_output *output, bool remove, size_t *others)
+/* The folder is locked while parts are looked for and one is made, so that of two predictions that begin at once one sees the
+ * other.  Held for a moment only; a file system without locks does without. */
+static dio_status lock_folder(struct dio_output *output, const char *folder, int *fd)
+{
+    enum { TRIES = 500, PAUSE_NS = 10000000 };
+    *fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; *fd >= 0 && flock(*fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK; i++) {
+        if (i == TRIES) {
+            close(*fd);
+            *fd = -1;
+            return fail_in_use(output);
+        }
+        (void)nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+    }
+    return DIO_OK;
+}
+
+static dio_status fail_other_part(struct dio_output *output, const struct dio_part_key *then, const struct dio_part_key *now)
+{
+    char differences[256];
+    dio_part_differences(then, now, differences, sizeof differences);
+    return dio_fail(output->ctx, DIO_ERR_INPUT, "R4", &(struct dio_place){.file = output->path, .hint = "--overwrite starts anew"},
+                    "the interrupted prediction differs in %s", differences);
+}
+
+/* Other parts of this output: what earlier predictions left.  Removed, or refused where one of them should be gone on with. */
+static dio_status clear_parts(struct dio_output *output, const char *folder, const struct dio_part_key *key, bool remove)
 {
     struct dio_ctx *ctx = output->ctx;
     struct dio_listing listing;
-    char *parent = dio_path_parent(ctx, output->path);
-    const char *base = dio_path_base(output->path);
-    size_t length = strlen(base);
-    *others = 0;
-    if (!parent) return DIO_ERR_ENV;
-    dio_status status = dio_list_folder(ctx, parent, &listing);
-    bool listed = status == DIO_OK;
+    struct dio_part_key then;
+    DIO_PASS(dio_list_folder(ctx, folder, &listing));
+    dio_status status = DIO_OK;
     for (size_t i = 0; status == DIO_OK && i < listing.count; i++) {
-        const char *name = listing.entries[i].name;
-        if (strncmp(name, base, length) != 0 || strncmp(name + length, ".part-", 6) != 0 || strlen(name + length + 6) != 16) continue;
-        ++*others;
-        char *path = remove ? dio_path_join(ctx, parent, name) : NULL;
-        if (path) status = remove_part(output, path);
+        if (!dio_part_read_name(listing.entries[i].name, dio_path_base(output->path), &then)) continue;
+        char *path = dio_path_join(ctx, folder, listing.entries[i].name);
+        status = !path ? DIO_ERR_ENV : remove ? remove_part(output, path) : fail_other_part(output, &then, key);
         dio_free(ctx, path);
     }
-    if (listed) dio_listing_free(ctx, &listing);
-    dio_free(ctx, parent);
+    dio_listing_free(ctx, &listing);
     return status;
 }
 
-/* How far the part's records are complete; what follows is cut off. */
-static dio_status take_part(struct dio_output *output, const struct dio_records *records)
+/* So much of a record fits into a message. */
+static int first_line(const char *record)
 {
-    DIO_PASS(dio_blob_read(output->ctx, output->part, DIO_READ_COPY, 0, NULL, &output->before));
+    enum { SHOWN = 240 };
+    size_t length = strcspn(record, "\r\n");
+    return length < SHOWN ? (int)length : SHOWN;
+}
+
+static dio_status fail_other_columns(struct dio_output *output, const struct dio_str *header)
+{
+    const char *there = (const char *)output->before.data;
+    const struct dio_place place = {.file = output->path, .line = 1, .hint = "--overwrite starts anew"};
+    return dio_fail(output->ctx, DIO_ERR_INPUT, "R4", &place,
+                    "made with other settings: its columns are %.*s, those of this prediction %.*s",
+                    first_line(there), there, first_line(header->data), header->data);
+}
+
+/* How far the records of an earlier prediction are complete. */
+static dio_status take_before(struct dio_output *output, const char *path, const struct dio_records *records,
+                              const struct dio_str *header)
+{
+    DIO_PASS(dio_blob_read(output->ctx, path, DIO_READ_COPY, 0, NULL, &output->before));
     const char *text = (const char *)output->before.data;
     for (size_t length; (length = dio_record_length(records, text + output->before_end, output->before.size - output->before_end)) > 0;) {
         output->before_end += length;
     }
-    if (!records->json) output->before_at = dio_record_length(records, text, output->before_end); /* the header */
+    if (records->json || output->before_end == 0) return DIO_OK;
+    output->before_at = dio_record_length(records, text, output->before_end);
+    if (output->before_at == header->length && memcmp(text, header->data, header->length) == 0) return DIO_OK;
+    return fail_other_columns(output, header);
+}
+
+static dio_status take_part(struct dio_output *output, const struct dio_records *records, const struct dio_str *header)
+{
+    DIO_PASS(take_before(output, output->part, records, header));
     if (output->before_end == output->before.size) return DIO_OK;
     if (truncate(output->part, (off_t)output->before_end) != 0) return dio_fail_errno(output->ctx, output->part, "truncate", errno);
     return DIO_OK;
 }
 
-static dio_status open_part(struct dio_output *output, const struct dio_predict_options *options, const struct dio_digest *key,
-                            const struct dio_records *records)
+static dio_status choose_part(struct dio_output *output, const struct dio_predict_options *options, const char *folder,
+                              const struct dio_part_key *key, const struct dio_records *records, const struct dio_str *header)
 {
-    struct dio_ctx *ctx = output->ctx;
-    char hex[65];
-    size_t others = 0;
-    dio_digest_hex(key, hex);
-    output->part = dio_sprintf(ctx, "%s.part-%.16s", output->path, hex);
-    if (!output->part) return DIO_ERR_ENV;
-    if (options->resume && dio_path_is_file(output->part)) {
+    bool exists = dio_path_exists(output->path), left = dio_path_is_file(output->part);
+    if (exists && !options->overwrite && !options->resume) { /* it came while the model was loaded */
+        return dio_fail(output->ctx, DIO_ERR_USAGE, "A6", &(struct dio_place){.file = output->path}, "exists; --overwrite replaces it");
+    }
+    if (options->resume && left) {
         DIO_PASS(lock_part(output));
-        return take_part(output, records);
+        return take_part(output, records, header);
     }
-    if (options->resume && dio_path_exists(output->path)) {
-        output->complete = true;
-        return DIO_OK;
+    if (options->resume && exists) {
+        output->finished = true;
+        DIO_PASS(lock_part(output));
+        return take_before(output, output->path, records, header);
     }
-    if (options->resume) {
-        DIO_PASS(clean(output, false, &others));
-        if (others > 0) {
-            return dio_fail(ctx, DIO_ERR_INPUT, "R4", &(struct dio_place){.file = output->path, .hint = "--overwrite starts anew"},
-                            "the interrupted prediction was made by another model, with other settings or of other paths");
-        }
-    }
-    DIO_PASS(clean(output, true, &others));
+    DIO_PASS(clear_parts(output, folder, key, !options->resume));
     return lock_part(output);
 }
 
-dio_status dio_output_open(struct dio_ctx *ctx, const struct dio_predict_options *options, const struct dio_digest *key,
+static dio_status open_part(struct dio_output *output, const struct dio_predict_options *options, const struct dio_part_key *key,
+                            const struct dio_records *records, const struct dio_str *header)
+{
+    struct dio_ctx *ctx = output->ctx;
+    int fd = -1;
+    dio_status status = DIO_ERR_ENV;
+    char *folder = dio_path_parent(ctx, output->path);
+    output->part = dio_part_path(ctx, output->path, key);
+    if (folder && output->part) status = lock_folder(output, folder, &fd);
+    if (status == DIO_OK) status = choose_part(output, options, folder, key, records, header);
+    if (fd >= 0) close(fd);
+    dio_free(ctx, folder);
+    return status;
+}
+
+dio_status dio_output_open(struct dio_ctx *ctx, const struct dio_predict_options *options, const struct dio_part_key *key,
                            const struct dio_records *records, struct dio_output *output)
 {
     dio_status status;
     struct stat st;
-    struct dio_str header;
     *output = (struct dio_output){.ctx = ctx, .lock = -1, .before = {.fd = -1}, .stream = {.fd = -1}};
-    dio_str_init(&header, ctx);
+    dio_str_init(&output->held, ctx);
+    dio_record_header(records, &output->held);
     output->path = dio_strdup(ctx, to_stdout(options->output) ? "-" : options->output);
-    if (!output->path) return DIO_ERR_ENV;
+    status = dio_str_status(&output->held);
+    if (!output->path) status = DIO_ERR_ENV;
+    if (status != DIO_OK) goto fail;
     bool special = to_stdout(options->output) || (stat(output->path, &st) == 0 && !S_ISREG(st.st_mode));
-    if (!special) DIO_TRY(open_part(output, options, key, records));
-    if (output->complete) return DIO_OK;
-    bool append = output->before_end > 0;
-    DIO_TRY(dio_stream_open(ctx, special ? output->path : output->part, append, &output->stream));
-    if (!append) {
-        dio_record_header(records, &header);
-        DIO_TRY(dio_str_status(&header));
-        if (header.length) DIO_TRY(dio_stream_put(&output->stream, header.data, header.length));
-    }
-    dio_str_free(&header);
+    if (!special) DIO_TRY(open_part(output, options, key, records, &output->held));
+    if (output->before_end > 0) output->held.length = 0; /* the header is there */
+    output->writing = output->before_end > 0 && !output->finished;
+    DIO_TRY(dio_stream_open(ctx, special ? output->path : output->part, output->writing, &output->stream));
     return DIO_OK;
 fail:
-    dio_str_free(&header);
     dio_output_abort(output, false);
     return status;
 }
@@ -169,14 +217,15 @@ fail:
 static dio_status other_pictures(struct dio_output *output)
 {
     return dio_fail(output->ctx, DIO_ERR_INPUT, "R3", &(struct dio_place){.file = output->path, .hint = "--overwrite starts anew"},
-                    "the pictures are not those that the interrupted prediction began with");
+                    "the pictures are not those that the %s prediction %s", output->finished ? "finished" : "interrupted",
+                    output->finished ? "was made of" : "began with");
 }
 
-dio_status dio_output_skip(struct dio_output *output, const struct dio_records *records, const char *path, bool *there,
-                           bool *bad)
+dio_status dio_output_take(struct dio_output *output, const struct dio_records *records, const char *path,
+                           struct dio_old_record *old)
 {
-    *there = output->before_at < output->before_end;
-    if (!*there) return DIO_OK;
+    *old = (struct dio_old_record){0};
+    if (output->before_at >= output->before_end) return DIO_OK;
     struct dio_str begin;
     const char *record = (const char *)output->before.data + output->before_at;
     size_t length = dio_record_length(records, record, output->before_end - output->before_at);
@@ -186,16 +235,42 @@ dio_status dio_output_skip(struct dio_output *output, const struct dio_records *
     if (status == DIO_OK && (begin.length >= length || memcmp(record, begin.data, begin.length) != 0)) {
         status = other_pictures(output);
     }
-    if (status == DIO_OK) *bad = dio_record_is_bad(records, record + begin.length, length - begin.length);
+    if (status == DIO_OK) {
+        *old = (struct dio_old_record){record, length, dio_record_is_bad(records, record + begin.length, length - begin.length)};
+    }
     output->before_at += length;
     dio_str_free(&begin);
     return status;
 }
 
-dio_status dio_output_put(struct dio_output *output, const struct dio_str *record)
+dio_status dio_output_compare(struct dio_output *output, const struct dio_old_record *old, const struct dio_str *record)
 {
     DIO_PASS(dio_str_status(record));
-    return dio_stream_put(&output->stream, record->data, record->length);
+    if (old->length == record->length && memcmp(old->text, record->data, old->length) == 0) return DIO_OK;
+    const struct dio_place place = {.file = output->path, .hint = "--overwrite starts anew"};
+    return dio_fail(output->ctx, DIO_ERR_INPUT, "R4", &place,
+                    "made by another model or with other settings: it has %.*s, this prediction gives %.*s",
+                    first_line(old->text), old->text, first_line(record->data), record->data);
+}
+
+/* What is held back goes out, behind what a finished file has. */
+static dio_status begin_writing(struct dio_output *output)
+{
+    if (output->finished) DIO_PASS(dio_stream_put(&output->stream, output->before.data, output->before_end));
+    output->writing = true;
+    if (output->held.length) DIO_PASS(dio_stream_put(&output->stream, output->held.data, output->held.length));
+    output->held.length = 0;
+    return DIO_OK;
+}
+
+dio_status dio_output_put(struct dio_output *output, const struct dio_str *record, bool good)
+{
+    enum { HELD = 1 << 18 }; /* so many bytes of errors are a result, too */
+    DIO_PASS(dio_str_status(record));
+    if (output->writing) return dio_stream_put(&output->stream, record->data, record->length);
+    dio_str_add_bytes(&output->held, record->data, record->length);
+    DIO_PASS(dio_str_status(&output->held));
+    return good || output->held.length > HELD ? begin_writing(output) : DIO_OK;
 }
 
 dio_status dio_output_end(struct dio_output *output)
@@ -203,26 +278,16 @@ dio_status dio_output_end(struct dio_output *output)
     return output->before_at < output->before_end ? other_pictures(output) : DIO_OK;
 }
 
-dio_status dio_output_count(struct dio_output *output, const struct dio_records *records, uint64_t *n, uint64_t *bad)
+bool dio_output_was_complete(const struct dio_output *output)
 {
-    struct dio_blob file;
-    *n = *bad = 0;
-    DIO_PASS(dio_blob_read(output->ctx, output->path, DIO_READ_MAP, 0, NULL, &file));
-    const char *text = (const char *)file.data;
-    size_t at = records->json ? 0 : dio_record_length(records, text, file.size);
-    for (size_t length; (length = dio_record_length(records, text + at, file.size - at)) > 0; at += length) {
-        size_t begin = dio_record_begin_length(records, text + at, length);
-        ++*n;
-        if (begin > 0) *bad += dio_record_is_bad(records, text + at + begin, length - begin);
-    }
-    dio_blob_free(output->ctx, &file);
-    return DIO_OK;
+    return output->finished && !output->writing && output->held.length == 0 && output->before_end == output->before.size;
 }
 
 static void release(struct dio_output *output)
 {
     if (output->stream.fd >= 0) (void)dio_stream_close(&output->stream);
     if (output->before.data) dio_blob_free(output->ctx, &output->before);
+    dio_str_free(&output->held);
     dio_free(output->ctx, output->path);
     dio_free(output->ctx, output->part);
     if (output->lock >= 0) close(output->lock);
@@ -231,13 +296,19 @@ static void release(struct dio_output *output)
 
 dio_status dio_output_commit(struct dio_output *output)
 {
-    if (output->part && !output->complete) {
+    if (dio_output_was_complete(output)) {
+        (void)unlink(output->part);
+        release(output);
+        return DIO_OK;
+    }
+    if (!output->writing) DIO_PASS(begin_writing(output));
+    if (!output->part) {
+        DIO_PASS(dio_stream_close(&output->stream));
+    } else {
         if (fsync(output->stream.fd) != 0) return dio_fail_errno(output->ctx, output->path, "fsync", errno);
         DIO_PASS(dio_stream_close(&output->stream));
         if (rename(output->part, output->path) != 0) return dio_fail_errno(output->ctx, output->path, "rename", errno);
         DIO_PASS(dio_sync_folder_of(output->ctx, output->path));
-    } else if (output->stream.fd >= 0) {
-        DIO_PASS(dio_stream_close(&output->stream));
     }
     release(output);
     return DIO_OK;
@@ -245,7 +316,10 @@ dio_status dio_output_commit(struct dio_output *output)
 
 void dio_output_abort(struct dio_output *output, bool keep)
 {
-    /* Not what an earlier prediction left. */
-    if (output->lock >= 0 && !keep && output->before_end == 0) unlink(output->part);
+    /* An interrupted prediction's part stays when it has records; what an earlier one left stays in any case. */
+    bool ours = output->lock >= 0 && (output->finished || output->before_end == 0);
+    bool has = output->writing || output->held.length > 0;
+    if (keep && ours && has && !output->writing && begin_writing(output) != DIO_OK) keep = false;
+    if (ours && !(keep && has)) (void)unlink(output->part);
     release(output);
 }

@@ -1,10 +1,11 @@
 #include "predict/predict.h"
 
-#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/hash.h"
 #include "data/bad.h"
 #include "data/loader.h"
 #include "graph/plan.h"
@@ -28,6 +29,8 @@ struct job {
     struct dio_bad bad;
     size_t batch, slot;     /* pictures; floats of one */
     struct dio_ref *refs;
+    struct dio_old_record *old; /* of each, its record in a finished file */
+    size_t compared;            /* so many of them were computed again */
     struct dio_batch_result *outcomes;
     float *pixels, *logits;
 };
@@ -38,23 +41,41 @@ dio_status dio_predict_check(struct dio_ctx *ctx, const struct dio_predict_optio
     return dio_output_check(ctx, options);
 }
 
+static void short_hash(struct dio_sha256 *hash, char out[DIO_PART_HASH])
+{
+    char hex[65];
+    struct dio_digest digest = dio_sha256_end(hash);
+    dio_digest_hex(&digest, hex);
+    snprintf(out, DIO_PART_HASH, "%.8s", hex);
+}
+
 /* Everything that decides what is written: an interrupted file is gone on with by the same key alone. */
-static struct dio_digest make_key(const struct dio_model *model, const struct dio_predict_options *options, bool json,
-                                  struct dio_str *text)
+static dio_status make_key(struct dio_ctx *ctx, const struct dio_model *model, const struct dio_predict_options *options,
+                           const struct dio_records *records, struct dio_part_key *key)
 {
     struct dio_sha256 hash;
+    struct dio_str text;
+    *key = (struct dio_part_key){.json = records->json, .top = records->top, .scores = records->scores};
     dio_sha256_init(&hash);
-    dio_str_addf(text, "predict 1 %d %" PRId64 " %d %d ", json, options->top, (int)options->scores, options->allow_damaged);
-    dio_image_recipe_write(text, &model->recipe);
-    if (!text->failed) dio_sha256_add(&hash, text->data, text->length);
     for (size_t i = 0; i < model->classes.count; i++) dio_sha256_add_text(&hash, model->classes.names[i]);
-    for (size_t i = 0; i < options->n_paths; i++) dio_sha256_add_text(&hash, options->paths[i]);
     for (int i = 0; i < model->graph->n_params; i++) {
         const struct dio_param *param = &model->graph->params[i];
         size_t bytes;
         if (param->data && dio_shape_bytes(&param->shape, param->dtype, &bytes)) dio_sha256_add(&hash, param->data, bytes);
     }
-    return dio_sha256_end(&hash);
+    short_hash(&hash, key->model);
+    dio_str_init(&text, ctx);
+    dio_str_addf(&text, "%d ", options->allow_damaged);
+    dio_image_recipe_write(&text, &model->recipe);
+    dio_status status = dio_str_status(&text);
+    dio_sha256_init(&hash);
+    if (status == DIO_OK) dio_sha256_add(&hash, text.data, text.length);
+    short_hash(&hash, key->pixels);
+    dio_str_free(&text);
+    dio_sha256_init(&hash);
+    for (size_t i = 0; i < options->n_paths; i++) dio_sha256_add_text(&hash, options->paths[i]);
+    short_hash(&hash, key->paths);
+    return status;
 }
 
 static dio_status open_output(struct job *job, const struct dio_model *model)
@@ -63,13 +84,9 @@ static dio_status open_output(struct job *job, const struct dio_model *model)
     const char *dot = options->output ? strrchr(dio_path_base(options->output), '.') : NULL;
     bool json = options->format == DIO_PREDICT_JSONL ||
                 (options->format == DIO_PREDICT_BY_NAME && dot && (strcmp(dot, ".jsonl") == 0 || strcmp(dot, ".ndjson") == 0));
-    struct dio_str text;
-    dio_str_init(&text, job->ctx);
-    struct dio_digest key = make_key(model, options, json, &text);
-    dio_status status = dio_str_status(&text);
-    dio_str_free(&text);
-    DIO_PASS(status);
+    struct dio_part_key key;
     DIO_PASS(dio_records_init(job->ctx, model, options, json, &job->records));
+    DIO_PASS(make_key(job->ctx, model, options, &job->records, &key));
     DIO_PASS(dio_output_open(job->ctx, options, &key, &job->records, &job->output));
     job->output_open = true;
     return DIO_OK;
@@ -86,10 +103,11 @@ static dio_status make_room(struct job *job, const struct dio_model *model)
         return dio_fail(ctx, DIO_ERR_ENV, "E3", NULL, "a batch of %zu pictures does not fit in memory", job->batch);
     }
     job->refs = dio_alloc_array(ctx, job->batch, sizeof *job->refs, "a batch");
+    job->old = dio_alloc_array(ctx, job->batch, sizeof *job->old, "a batch");
     job->outcomes = dio_alloc_array(ctx, job->batch, sizeof *job->outcomes, "a batch");
     job->pixels = dio_alloc_aligned(ctx, bytes, "a batch of pictures");
     job->logits = dio_alloc_array(ctx, job->batch * (size_t)model->n_classes, sizeof *job->logits, "a batch of scores");
-    return job->refs && job->outcomes && job->pixels && job->logits ? DIO_OK : DIO_ERR_ENV;
+    return job->refs && job->old && job->outcomes && job->pixels && job->logits ? DIO_OK : DIO_ERR_ENV;
 }
 
 static dio_status open_job(struct job *job, const struct dio_model *model)
@@ -112,27 +130,49 @@ static dio_status open_job(struct job *job, const struct dio_model *model)
     return open_output(job, model);
 }
 
-/* The next pictures that have no record yet. */
+/* The next pictures that have no record yet; of a finished file the first ones are computed again, to see that it is this
+ * model's. */
 static dio_status fill_batch(struct job *job, size_t *n)
 {
     dio_arena_free(&job->names);
     dio_arena_init(&job->names, job->ctx);
     *n = 0;
     while (*n < job->batch) {
-        bool found = false, there = false, bad = false;
+        bool found = false;
+        struct dio_old_record *old = &job->old[*n];
         DIO_PASS(dio_walk_next(job->walk, &job->names, &job->refs[*n], &found));
         if (!found) break;
-        DIO_PASS(dio_output_skip(&job->output, &job->records, job->refs[*n].name, &there, &bad));
-        if (!there) {
-            ++*n;
-            continue;
+        DIO_PASS(dio_output_take(&job->output, &job->records, job->refs[*n].name, old));
+        if (old->text) {
+            job->result->resumed++;
+            job->result->n++;
+            job->result->bad += old->bad;
+            if (old->bad) dio_bad_known(&job->bad, 1);
+            if (!job->output.finished || job->compared == job->batch) continue;
+            job->compared++;
         }
-        job->result->resumed++;
-        job->result->n++;
-        job->result->bad += bad;
-        if (bad) dio_bad_known(&job->bad, 1);
+        ++*n;
     }
     return DIO_OK;
+}
+
+/* The record of picture i: into the output, or against what the finished file has. */
+static dio_status one_record(struct job *job, size_t i, const float *logits, struct dio_str *record)
+{
+    const char *name = job->refs[i].name;
+    const struct dio_batch_result *outcome = &job->outcomes[i];
+    bool good = outcome->status == DIO_OK;
+    record->length = 0;
+    if (good) {
+        dio_record_good(&job->records, name, logits, record);
+    } else {
+        dio_record_bad(&job->records, name, outcome->why, record);
+    }
+    if (job->old[i].text) return dio_output_compare(&job->output, &job->old[i], record);
+    job->result->n++;
+    job->result->bad += !good;
+    if (!good) DIO_PASS(dio_bad_report(&job->bad, job->ctx, outcome->why));
+    return dio_output_put(&job->output, record, good);
 }
 
 /* Decodes, computes, writes; good pictures move together so that the plan sees no gaps. */
@@ -154,16 +194,8 @@ static dio_status one_batch(struct job *job, size_t n)
     dio_status status = DIO_OK;
     good = 0;
     for (size_t i = 0; i < n && status == DIO_OK; i++) {
-        record.length = 0;
-        job->result->n++;
-        if (job->outcomes[i].status == DIO_OK) {
-            dio_record_good(&job->records, job->refs[i].name, job->logits + good++ * classes, &record);
-        } else {
-            job->result->bad++;
-            dio_record_bad(&job->records, job->refs[i].name, job->outcomes[i].why, &record);
-            status = dio_bad_report(&job->bad, ctx, job->outcomes[i].why);
-        }
-        if (status == DIO_OK) status = dio_output_put(&job->output, &record);
+        status = one_record(job, i, job->logits + good * classes, &record);
+        good += job->outcomes[i].status == DIO_OK;
     }
     dio_str_free(&record);
     return status;
@@ -173,12 +205,6 @@ static dio_status run_job(struct job *job)
 {
     struct dio_ctx *ctx = job->ctx;
     size_t n = 0;
-    if (job->output.complete) {
-        dio_say(ctx, DIO_LEVEL_NOTE, "R7", &(struct dio_place){.file = job->options->output}, "is complete already");
-        DIO_PASS(dio_output_count(&job->output, &job->records, &job->result->n, &job->result->bad));
-        job->result->resumed = job->result->n;
-        return DIO_OK;
-    }
     for (;;) {
         if (dio_cancelled(ctx)) return DIO_CANCELLED;
         DIO_PASS(fill_batch(job, &n));
@@ -189,6 +215,9 @@ static dio_status run_job(struct job *job)
         dio_report_progress(ctx, &(struct dio_progress){"predict", "pictures", job->result->n, dio_walk_total(job->walk), NAN, NAN});
     }
     DIO_PASS(dio_output_end(&job->output));
+    if (dio_output_was_complete(&job->output)) {
+        dio_say(ctx, DIO_LEVEL_NOTE, "R7", &(struct dio_place){.file = job->options->output}, "is complete already");
+    }
     if (job->result->n == 0) {
         return dio_fail(ctx, DIO_ERR_INPUT, "D2", &(struct dio_place){.file = job->options->paths[0]}, "no pictures found");
     }
@@ -216,6 +245,7 @@ dio_status dio_predict_run(struct dio_ctx *ctx, const struct dio_model *model, c
     dio_records_free(ctx, &job.records);
     dio_arena_free(&job.names);
     dio_free(ctx, job.refs);
+    dio_free(ctx, job.old);
     dio_free(ctx, job.outcomes);
     dio_free(ctx, job.pixels);
     dio_free(ctx, job.logits);

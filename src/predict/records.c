@@ -173,37 +173,6 @@ bool dio_record_is_bad(const struct dio_records *records, const char *rest, size
     return length >= strlen(mark) && memcmp(rest, mark, strlen(mark)) == 0;
 }
 
-/* Behind the closing quote of a text whose first byte is the opening one; 0: it does not close. */
-static size_t skip_quoted(const char *text, size_t length, bool json)
-{
-    for (size_t i = 1; i < length; i++) {
-        bool escape = json ? text[i] == '\\' : text[i] == '"' && i + 1 < length && text[i + 1] == '"';
-        if (escape) {
-            i++;
-        } else if (text[i] == '"') {
-            return i + 1;
-        }
-    }
-    return 0;
-}
-
-size_t dio_record_begin_length(const struct dio_records *records, const char *record, size_t length)
-{
-    static const char path[] = "{\"path\": ", bytes[] = ", \"path_bytes\": ";
-    const size_t n = sizeof path - 1, m = sizeof bytes - 1;
-    if (!records->json) {
-        if (length > 0 && record[0] == '"') return skip_quoted(record, length, false);
-        const char *comma = memchr(record, ',', length);
-        return comma ? (size_t)(comma - record) : 0;
-    }
-    if (length <= n || memcmp(record, path, n) != 0 || record[n] != '"') return 0;
-    size_t at = n, next = skip_quoted(record + at, length - at, true);
-    at += next;
-    if (next == 0 || length - at <= m || memcmp(record + at, bytes, m) != 0) return next ? at : 0;
-    next = skip_quoted(record + at + m, length - at - m, true);
-    return next ? at + m + next : 0;
-}
-
 size_t dio_record_length(const struct dio_records *records, const char *text, size_t length)
 {
     bool quoted = false;

@@ -22,8 +22,6 @@ void dio_record_header(const struct dio_records *records, struct dio_str *out); 
 void dio_record_begin(const struct dio_records *records, const char *path, struct dio_str *out);
 void dio_record_good(struct dio_records *records, const char *path, const float *logits, struct dio_str *out);
 void dio_record_bad(const struct dio_records *records, const char *path, const struct dio_message *why, struct dio_str *out);
-/* Length of a record's beginning, read from the record itself; 0: that is not how one begins. */
-size_t dio_record_begin_length(const struct dio_records *records, const char *record, size_t length);
 /* Does the record, behind its beginning, hold an error? */
 bool dio_record_is_bad(const struct dio_records *records, const char *rest, size_t length);
 

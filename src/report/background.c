@@ -62,8 +62,9 @@ static void audit_words(struct dio_str *out, const struct dio_audit *audit)
     const struct {
         uint64_t count;
         const char *what;
-    } oddities[] = {{audit->grey, "grey"}, {audit->sixteen_bit, "with 16 bits"}, {audit->alpha, "with alpha, which was dropped"},
-                    {audit->icc, "with a colour profile, which was ignored"}, {audit->turned, "turned by their EXIF orientation"},
+    } oddities[] = {{audit->grey, "grey"}, {audit->cmyk, "in CMYK"}, {audit->sixteen_bit, "with 16 bits"}, {audit->alpha, "with alpha, which was dropped"},
+                    {audit->icc, "with a colour profile, which was ignored"}, {audit->gamma, "with a gamma value, which was ignored"},
+                    {audit->turned, "with an EXIF orientation"},
                     {audit->damaged, "slightly damaged"}, {audit->duplicates_within, "the same as another of their part"},
                     {audit->duplicates_across, "the same as one of another part"}};
     for (size_t i = 0; i < sizeof oddities / sizeof *oddities; i++) {

@@ -99,9 +99,9 @@ static void split_row(struct dio_str *out, const struct dio_report_split *split)
     dio_html_row_end(out);
 }
 
-static void table_head(struct dio_str *out, const char *const *columns, size_t count, size_t left)
+static void table_head(struct dio_str *out, const char *const *columns, size_t count, size_t left, bool bars)
 {
-    dio_str_add(out, "<div class=\"wide\"><table>\n<thead><tr>");
+    dio_str_addf(out, "<div class=\"wide%s\"><table>\n<thead><tr>", bars ? " bars" : "");
     for (size_t i = 0; i < count; i++) {
         dio_str_addf(out, "<th scope=\"col\"%s>", i < left ? "" : " class=\"n\"");
         dio_html_text(out, columns[i]);
@@ -132,7 +132,7 @@ void dio_page_key_figures(struct dio_str *out, const struct dio_report *report)
     dio_str_add(out, ". Below the figures: 95&#8239;% intervals (Wilson for shares, percentile bootstrap for the rest).</p>\n");
     if (report->n_splits > 1) {
         static const char *const columns[] = {"Part", "Pictures", "Accuracy", "Balanced", "Macro F1", "AUROC", "Log loss"};
-        table_head(out, columns, 7, 1);
+        table_head(out, columns, 7, 1, false);
         for (size_t i = 0; i < report->n_splits; i++) split_row(out, &report->splits[i]);
         table_end(out);
     }
@@ -242,10 +242,10 @@ void dio_page_classes(struct dio_str *out, const struct dio_report *report)
         dio_html_figure_begin(out);
         dio_roc_svg(out, m);
         dio_html_figure_end(out, "ROC curve: sensitivity against false alarms for every threshold.");
-        dio_str_add(out, "</div>\n<div>\n");
     }
+    dio_str_add(out, "</div>\n"); /* the table has the width of the page */
     static const char *const columns[] = {"Class", "Precision", "Recall", "F1", "AUROC", "Pictures", ""};
-    table_head(out, columns, 7, 1);
+    table_head(out, columns, 7, 1, true);
     size_t shown = 0;
     for (size_t c = 0; c < m->n_classes && shown < CLASSES_SHOWN; c++) {
         if (m->per_class[c].support == 0 && m->per_class[c].predicted == 0) continue;
@@ -253,7 +253,6 @@ void dio_page_classes(struct dio_str *out, const struct dio_report *report)
         shown++;
     }
     table_end(out);
-    dio_str_add(out, "</div>\n");
     if (shown < m->n_classes) {
         dio_str_addf(out, "<p class=\"note\">%zu of %zu classes are listed: those that occur, at most %d.</p>\n", shown, m->n_classes,
                      CLASSES_SHOWN);

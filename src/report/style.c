@@ -19,10 +19,10 @@ const char dio_report_style[] =
     ".wide{overflow-x:auto}\n"
     "table{border-collapse:collapse;font-size:.94rem;min-width:50%}\n"
     "th,td{padding:.34rem 1rem .34rem 0;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}\n"
-    "thead th{color:var(--soft);font-weight:600;border-bottom-width:2px}th[scope=row]{font-weight:550;overflow-wrap:break-word}.pair th,.pair td{padding-right:.7rem}\n"
+    "thead th{color:var(--soft);font-weight:600;border-bottom-width:2px}th[scope=row]{font-weight:550;overflow-wrap:break-word}.bars{margin-top:1.4rem}.bars table{width:100%}.bars td:last-child{width:26%;padding-right:0}\n"
     ".n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\n"
     ".facts td{overflow-wrap:anywhere}.facts th{color:var(--soft);font-weight:500;white-space:nowrap;width:13rem}\n"
-    ".bar{display:inline-block;width:4rem;height:.7rem;background:var(--line);border-radius:.35rem;overflow:hidden;vertical-align:middle}"
+    ".bar{display:inline-block;width:100%;height:.7rem;background:var(--line);border-radius:.35rem;overflow:hidden;vertical-align:middle}"
     ".bar i{display:block;height:100%;background:var(--accent)}\n"
     "figure{margin:0;break-inside:avoid}figcaption{font-size:.82rem;line-height:1.4;color:var(--soft);margin-top:.35rem;overflow-wrap:anywhere}\n"
     "figcaption b{color:var(--ink);font-weight:600}.wrong{color:var(--bad);font-weight:600}\n"
@@ -46,4 +46,4 @@ const char dio_report_style_media[] =
     "@media print{body{max-width:none;padding:0;font-size:11pt}details>*{display:block}h2{break-after:avoid}a{color:inherit}"
     ".grid{grid-template-columns:repeat(6,1fr)}.grid.eight{grid-template-columns:repeat(8,1fr)}.cards{grid-template-columns:repeat(4,1fr)}"
     ".plots{grid-template-columns:repeat(3,1fr)}.pair{grid-template-columns:1fr 1fr}figcaption{font-size:.7rem}.card .value{font-size:1.4rem}"
-    ".wide{overflow:visible}.bar{display:none}.pair table{font-size:.68rem}.pair th,.pair td{padding-right:.4rem}}\n";
+    ".wide{overflow:visible}.bar{display:none}.bars table{font-size:.8rem}.bars th,.bars td{padding-right:.5rem}}\n";

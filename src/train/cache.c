@@ -1,11 +1,14 @@
 #include "train/cache.h"
 
+#include <errno.h>
+#include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/checked.h"
 #include "base/memory.h"
 
-/* File: head (64 bytes), rows, entries (40 bytes each), tail (16 bytes: count, floats), SHA-256 of all before.  The tail
+/* File: head (64 bytes), rows, entries (56 bytes each), tail (16 bytes: count, floats), SHA-256 of all before.  The tail
  * comes last because rows are written before their number is known. */
 struct head {
     char magic[8];
@@ -16,7 +19,7 @@ struct head {
 struct tail {
     uint64_t count, floats;
 };
-enum { VERSION = 1, ENTRY = 40, DIGEST = 32 };
+enum { VERSION = 2, ENTRY = 56, DIGEST = 32 };
 static const char magic[8] = "DIOFEAT\n";
 _Static_assert(sizeof(struct head) == 64 && sizeof(struct tail) == 16, "no padding");
 
@@ -26,6 +29,25 @@ static struct head make_head(const struct dio_digest *key, uint64_t floats)
     memcpy(head.magic, magic, sizeof magic);
     memcpy(head.key, key->bytes, sizeof head.key);
     return head;
+}
+
+/* A checksum is made by anyone: numbers that no prefix gives are not taken from a file that has a good one. */
+static bool all_finite(const float *values, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        if (!isfinite(values[i])) return false;
+    }
+    return true;
+}
+
+static bool sensible_sizes(const unsigned char *entries, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        int32_t sides[2];
+        memcpy(sides, entries + i * ENTRY + 40, sizeof sides);
+        if (sides[0] < 1 || sides[1] < 1) return false;
+    }
+    return true;
 }
 
 /* What is wrong with the file, or NULL. */
@@ -41,6 +63,9 @@ static const char *fault(const struct dio_blob *blob, const struct dio_digest *k
     if (tail.floats != floats || (blob->size - fixed) % row != 0 || tail.count != (blob->size - fixed) / row) return "is cut short";
     struct dio_digest digest = dio_sha256_of(blob->data, blob->size - DIGEST);
     if (memcmp(digest.bytes, blob->data + blob->size - DIGEST, DIGEST) != 0) return "checksum differs";
+    const unsigned char *rows = blob->data + sizeof wanted;
+    if (!all_finite((const float *)(const void *)rows, tail.count * floats)) return "holds NaN or infinity";
+    if (!sensible_sizes(rows + (size_t)(tail.count * floats) * sizeof(float), tail.count)) return "holds pictures without a size";
     *count = tail.count;
     return NULL;
 }
@@ -62,6 +87,9 @@ void dio_cache_entry_at(const struct dio_cache *cache, int64_t row, struct dio_c
     const unsigned char *at = cache->entries + (size_t)row * ENTRY;
     memcpy(entry->picture.bytes, at, 32);
     memcpy(&entry->view, at + 32, 8);
+    memcpy(&entry->facts.width, at + 40, 4);
+    memcpy(&entry->facts.height, at + 44, 4);
+    memcpy(&entry->facts.traits, at + 48, 4);
 }
 
 int64_t dio_cache_find(const struct dio_cache *cache, const struct dio_cache_entry *entry)
@@ -99,8 +127,10 @@ dio_status dio_cache_open(struct dio_ctx *ctx, const char *path, const struct di
     *found = false;
     if (!dio_path_exists(path)) return DIO_OK;
     /* Mapped: features may be larger than memory.  Files here are only ever replaced whole, never changed in place. */
-    DIO_PASS(dio_blob_read(ctx, path, DIO_READ_MAP, 0, NULL, &cache->blob));
-    const char *wrong = fault(&cache->blob, key, floats, &cache->count);
+    struct dio_ctx quiet = dio_ctx_child(ctx);
+    const char *wrong = dio_blob_read(&quiet, path, DIO_READ_MAP, 0, NULL, &cache->blob) == DIO_OK
+                            ? fault(&cache->blob, key, floats, &cache->count)
+                            : quiet.error.text;
     if (!wrong && cache->count >= UINT32_MAX) wrong = "holds too many rows";
     if (wrong) {
         dio_say(ctx, DIO_LEVEL_WARNING, "R1", &(struct dio_place){.file = path}, "%s; features are computed again", wrong);
@@ -138,6 +168,10 @@ dio_status dio_cache_begin(struct dio_ctx *ctx, const char *path, const struct d
 {
     struct head head = make_head(key, floats);
     *writer = (struct dio_cache_writer){.floats = floats, .writer = {.ctx = ctx, .fd = -1}};
+    /* A FIFO or a device under this name would be written into, or waited for. */
+    if (dio_path_exists(path) && !dio_path_is_file(path) && !dio_path_is_folder(path) && unlink(path) != 0) {
+        return dio_fail_errno(ctx, path, "unlink", errno);
+    }
     DIO_PASS(dio_writer_open(ctx, path, &writer->writer));
     dio_sha256_init(&writer->hash);
     dio_status status = put(writer, &head, sizeof head);
@@ -158,8 +192,14 @@ dio_status dio_cache_commit(struct dio_cache_writer *writer)
 {
     struct tail tail = {writer->count, writer->floats};
     for (size_t i = 0; i < writer->count; i++) {
-        DIO_PASS(put(writer, writer->entries[i].picture.bytes, 32));
-        DIO_PASS(put(writer, &writer->entries[i].view, 8));
+        const struct dio_cache_entry *entry = &writer->entries[i];
+        unsigned char bytes[ENTRY] = {0};
+        memcpy(bytes, entry->picture.bytes, 32);
+        memcpy(bytes + 32, &entry->view, 8);
+        memcpy(bytes + 40, &entry->facts.width, 4);
+        memcpy(bytes + 44, &entry->facts.height, 4);
+        memcpy(bytes + 48, &entry->facts.traits, 4);
+        DIO_PASS(put(writer, bytes, sizeof bytes));
     }
     DIO_PASS(put(writer, &tail, sizeof tail));
     struct dio_digest digest = dio_sha256_end(&writer->hash);

@@ -9,10 +9,12 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "image/picture.h"
 
 struct dio_cache_entry {
     struct dio_digest picture;
     uint64_t view; /* what the view was drawn with; 0 for the plain picture */
+    struct dio_picture_facts facts; /* of the picture as it was decoded; no part of what rows are found by */
 };
 
 /* A file that was found sound. */

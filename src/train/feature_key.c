@@ -28,7 +28,7 @@ dio_status dio_feature_key(struct dio_ctx *ctx, const struct dio_feature_key *wh
     struct dio_str text;
     dio_sha256_init(&hash);
     dio_str_init(&text, ctx);
-    dio_str_addf(&text, "diopter features 1, f32, kernels %d at %s, linear %d %s\n", KERNEL_VERSION,
+    dio_str_addf(&text, "diopter features 2, f32, kernels %d at %s, linear %d %s\n", KERNEL_VERSION,
                  ctx->kernels ? dio_isa_name(ctx->kernels->level) : "", ctx->kernels ? (int)ctx->kernels->linear : 0,
                  ctx->kernels ? ctx->kernels->blas.core : "");
     dio_image_recipe_write(&text, what->recipe);

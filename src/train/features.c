@@ -1,11 +1,13 @@
 #include "train/features.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/checked.h"
 #include "base/threads.h"
+#include "data/workers.h"
 
 enum { COVER_BATCH = 32 };
 
@@ -35,6 +37,7 @@ struct dio_features {
     size_t n_views;
     struct dio_digest *digests;      /* by item, where known */
     bool *known;
+    struct dio_picture_facts *facts; /* by item; width 0: not known */
     uint32_t *bad;
     size_t n_bad, bad_capacity;
     /* the pass under way */
@@ -155,7 +158,8 @@ dio_status dio_features_open(struct dio_ctx *ctx, const struct dio_features_opti
     features->batch_items = dio_alloc_array(ctx, features->batch, sizeof *features->batch_items, "items of a batch");
     features->digests = dio_alloc_zeroed(ctx, items, sizeof *features->digests, "hashes of pictures");
     features->known = dio_alloc_zeroed(ctx, items, sizeof *features->known, "hashes of pictures");
-    if (!features->labels || !features->batch_items || !features->digests || !features->known) goto fail;
+    features->facts = dio_alloc_zeroed(ctx, items, sizeof *features->facts, "sizes of pictures");
+    if (!features->labels || !features->batch_items || !features->digests || !features->known || !features->facts) goto fail;
     *out = features;
     return DIO_OK;
 fail:
@@ -181,6 +185,7 @@ void dio_features_close(struct dio_features *features)
     dio_free(ctx, features->batch_items);
     dio_free(ctx, features->digests);
     dio_free(ctx, features->known);
+    dio_free(ctx, features->facts);
     dio_free(ctx, features->bad);
     dio_free(ctx, features->folder);
     dio_free(ctx, features);
@@ -235,12 +240,51 @@ static dio_status report_bad(struct dio_features *features, const struct dio_bat
     return DIO_OK;
 }
 
+/* ---- what pictures are like ---- */
+
+const struct dio_picture_facts *dio_features_facts(const struct dio_features *features, uint32_t item)
+{
+    return &features->facts[item];
+}
+
+struct looking {
+    struct dio_features *features;
+    struct dio_workers workers;
+    const uint32_t *items;
+};
+
+static void look_at(void *arg, int64_t piece, int thread)
+{
+    struct looking *looking = arg;
+    struct dio_features *features = looking->features;
+    struct dio_worker *worker = &looking->workers.workers[thread];
+    struct dio_decode_options quiet = features->options.decode;
+    uint32_t item = looking->items[piece];
+    if (features->facts[item].width > 0 || is_bad(features, item) || dio_cancelled(features->ctx)) return;
+    quiet.quiet = true;
+    if (dio_dataset_decode(features->options.dataset, &worker->ctx, item, &quiet, &worker->picture) == DIO_OK) {
+        features->facts[item] = dio_picture_facts(&worker->picture);
+    } else {
+        dio_ctx_clear_error(&worker->ctx);
+    }
+}
+
+dio_status dio_features_look_at(struct dio_features *features, const uint32_t *items, size_t count)
+{
+    struct dio_ctx *ctx = features->ctx;
+    struct looking looking = {.features = features, .items = items};
+    DIO_PASS(dio_workers_open(ctx, dio_team_size(ctx->team), &looking.workers));
+    dio_team_for(ctx->team, (int64_t)count, look_at, &looking);
+    dio_workers_close(ctx, &looking.workers);
+    return dio_cancelled(ctx) ? DIO_CANCELLED : DIO_OK;
+}
+
 /* ---- filling the cache ---- */
 
 static struct dio_cache_entry entry_of(const struct dio_features *features, const struct view *view, uint32_t item)
 {
     bool plain = view == &features->views[0];
-    return (struct dio_cache_entry){features->digests[item], plain ? 0 : (uint64_t)item + 1};
+    return (struct dio_cache_entry){features->digests[item], plain ? 0 : (uint64_t)item + 1, features->facts[item]};
 }
 
 struct hashing {
@@ -284,6 +328,10 @@ static dio_status look_up(struct dio_features *features, struct view *view, cons
     for (size_t i = 0; i < count; i++) {
         struct dio_cache_entry entry = entry_of(features, view, items[i]);
         view->rows[items[i]] = found && features->known[items[i]] ? dio_cache_find(&view->cache, &entry) : -1;
+        if (view->rows[items[i]] >= 0) {
+            dio_cache_entry_at(&view->cache, view->rows[items[i]], &entry);
+            features->facts[items[i]] = entry.facts;
+        }
         if (view->rows[items[i]] < 0 && !is_bad(features, items[i])) missing[(*n_missing)++] = items[i];
     }
     return DIO_OK;
@@ -334,6 +382,14 @@ static void run_prefix(struct dio_features *features, size_t n, const float *pix
     dio_plan_run(features->prefix, (int64_t)n, in, out);
 }
 
+static bool all_finite(const float *values, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        if (!isfinite(values[i])) return false;
+    }
+    return true;
+}
+
 static dio_status add_batch(struct dio_features *features, struct view *view, const struct dio_batch *batch, float *row,
                             struct dio_cache_writer *writer)
 {
@@ -345,8 +401,13 @@ static dio_status add_batch(struct dio_features *features, struct view *view, co
             memcpy(to, features->in[v] + i * size, size * sizeof *to);
             to += size;
         }
+        if (!all_finite(row, features->floats)) {
+            return dio_fail(features->ctx, DIO_ERR_INPUT, "R9", &(struct dio_place){.file = dio_dataset_path(features->options.dataset, batch->items[i])},
+                            "the frozen part of the model gives NaN or infinity for this picture");
+        }
         features->digests[batch->items[i]] = batch->digests[i];
         features->known[batch->items[i]] = true;
+        features->facts[batch->items[i]] = batch->facts[i];
         struct dio_cache_entry entry = entry_of(features, view, batch->items[i]);
         DIO_PASS(dio_cache_add(writer, &entry, row));
     }
@@ -378,8 +439,7 @@ static dio_status compute(struct dio_features *features, struct view *view, cons
         if (batch.taken == 0) break;
         DIO_TRY(report_bad(features, &batch, bad));
         DIO_TRY(add_batch(features, view, &batch, row, writer));
-        dio_report_progress(ctx, &(struct dio_progress){stage, "pictures", batch.first + batch.taken, count, __builtin_nan(""),
-                                                        __builtin_nan("")});
+        dio_report_progress(ctx, &(struct dio_progress){stage, "pictures", batch.first + batch.taken, count, NAN, NAN});
     }
 fail:
     if (loader) dio_loader_close(loader);
@@ -423,6 +483,10 @@ static dio_status cover_view(struct dio_features *features, struct view *view, c
             DIO_TRY(dio_cache_commit(&writer));
             dio_cache_close(ctx, &view->cache);
             if (computed == DIO_OK) DIO_TRY(find_again(features, view, items, count, missing, &n_missing));
+            if (computed == DIO_OK && n_missing > 0) {
+                DIO_TRY(dio_fail(ctx, DIO_ERR_ENV, "R1", &(struct dio_place){.file = view->path},
+                                 "features that were just written cannot be read back"));
+            }
         } else {
             dio_cache_abort(&writer);
         }
@@ -499,6 +563,7 @@ static dio_status take_live(struct dio_features *features, struct dio_bad *bad, 
     struct dio_batch pictures;
     DIO_PASS(dio_loader_next(features->loader, features->ctx, &pictures));
     DIO_PASS(report_bad(features, &pictures, bad));
+    for (size_t i = 0; i < pictures.n; i++) features->facts[pictures.items[i]] = pictures.facts[i];
     batch->n = pictures.n;
     batch->taken = pictures.taken;
     batch->labels = pictures.labels;

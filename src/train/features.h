@@ -60,6 +60,12 @@ const uint32_t *dio_features_bad(const struct dio_features *features, size_t *co
 /* Takes over the list of an earlier part of the run: those are not reported again. */
 dio_status dio_features_known_bad(struct dio_features *features, const uint32_t *items, size_t count);
 
+/* What a picture was like when it was decoded, by this run or by the one that filled the cache; width 0: it was not, or
+ * could not be. */
+const struct dio_picture_facts *dio_features_facts(const struct dio_features *features, uint32_t item);
+/* Decodes those of the items of which that is not known; what cannot be read is left for the pass that needs it. */
+dio_status dio_features_look_at(struct dio_features *features, const uint32_t *items, size_t count);
+
 /* The key of one view's cache: everything that decides the numbers but the picture. */
 struct dio_feature_key {
     const struct dio_graph *graph;

@@ -30,3 +30,19 @@ struct dio_load_options dio_train_load_options(const struct dio_train_options *o
     recipe->exif = !options->exif ? 0 : strcmp(options->exif, "apply") == 0 ? 1 : 2;
     return load;
 }
+
+struct dio_limits dio_train_limits(const struct dio_train_options *options, struct dio_limits limits)
+{
+    const struct {
+        int64_t given;
+        uint64_t *limit;
+    } all[] = {{options->max_header, &limits.max_header}, {options->max_tensors, &limits.max_tensors},
+               {options->max_elements, &limits.max_elements}, {options->max_opcodes, &limits.max_opcodes},
+               {options->max_unpack, &limits.max_unpack}, {options->max_pixels, &limits.max_pixels},
+               {options->max_file, &limits.max_file}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (all[i].given != DIO_UNSET_INT) *all[i].limit = (uint64_t)all[i].given;
+    }
+    if (options->max_scans != DIO_UNSET_INT) limits.max_scans = (uint32_t)options->max_scans;
+    return limits;
+}

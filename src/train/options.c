@@ -367,6 +367,13 @@ dio_status dio_train_options_check(struct dio_ctx *ctx, const struct dio_train_o
     if (options->data && options->train) {
         return dio_fail(ctx, status, code, &place, "data and train exclude each other");
     }
+    int freeze = dio_option_find("freeze"), only = dio_option_find("train_only");
+    if (options->train_only && options->origin[freeze] != DIO_FROM_DEFAULT) {
+        bool command = options->origin[only] == DIO_FROM_COMMAND;
+        place.line = options->line[only];
+        if (command) return dio_fail(ctx, DIO_ERR_USAGE, "A3", NULL, "--freeze and --train-only exclude each other: one says what stays, the other what learns");
+        return dio_fail(ctx, DIO_ERR_INPUT, "Y3", &place, "freeze and train_only exclude each other: one says what stays, the other what learns");
+    }
     if (options->nesterov && strcmp(options->optimizer, "sgd") != 0) {
         return dio_fail(ctx, status, code, &place, "nesterov belongs to optimizer sgd");
     }

@@ -13,6 +13,7 @@ enum dio_option_flag {
     DIO_OPTION_POSITIONAL = 1 << 3, /* given without a name on the command line; a recipe has it as a key */
     DIO_OPTION_MACHINE = 1 << 4,    /* changes no result: in recipes, but neither compared nor written by a run */
     DIO_OPTION_COMMAND = 1 << 5,    /* on the command line only */
+    DIO_OPTION_FREE = 1 << 7,       /* in recipes and written by a run, where it is given; a resumed run may have another */
     DIO_OPTION_ABOVE = 1 << 6       /* the range leaves its lower end out */
 };
 

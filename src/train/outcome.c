@@ -87,6 +87,7 @@ struct page {
     struct dio_report_picture *mistakes;
     struct dio_report_picture samples[SAMPLES];
     const char *skipped[SKIPPED_SHOWN];
+    struct dio_audit audit;
     struct dio_arena arena;
 };
 
@@ -203,6 +204,8 @@ static dio_status fill_page(struct page *page, const struct dio_epoch_record *be
     report->warnings = (const char *const *)run->warnings;
     report->n_warnings = run->n_warnings;
     add_pictures(page);
+    DIO_PASS(dio_run_survey(run, &page->audit));
+    report->audit = &page->audit;
     report->skipped = page->skipped;
     report->mistakes = page->mistakes;
     report->samples = page->samples;

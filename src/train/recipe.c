@@ -121,6 +121,19 @@ static dio_status read_augment(struct reading *reading, const struct dio_tree_no
     return DIO_OK;
 }
 
+/* What freezes is said by one of two settings, and the command line's is the one. */
+static void drop_other_freeze(struct dio_train_options *options)
+{
+    int freeze = dio_option_find("freeze"), only = dio_option_find("train_only");
+    if (options->origin[only] == DIO_FROM_COMMAND && options->origin[freeze] == DIO_FROM_RECIPE) {
+        options->freeze = dio_option_at((size_t)freeze)->initial;
+        options->origin[freeze] = DIO_FROM_DEFAULT;
+    } else if (options->origin[freeze] == DIO_FROM_COMMAND && options->origin[only] == DIO_FROM_RECIPE) {
+        options->train_only = NULL;
+        options->origin[only] = DIO_FROM_DEFAULT;
+    }
+}
+
 /* data on the command line replaces train and val of the recipe, and the reverse. */
 static void drop_overridden(struct dio_train_options *options)
 {
@@ -154,11 +167,27 @@ dio_status dio_recipe_read(struct dio_ctx *ctx, const char *file, struct dio_tra
     const struct dio_tree_node *augment = dio_node_get(tree.root, "augment");
     if (augment) DIO_TRY(read_augment(&reading, augment));
     drop_overridden(options);
+    drop_other_freeze(options);
     status = DIO_OK;
 fail:
     dio_tree_free(&tree);
     dio_free(ctx, folder);
     return status;
+}
+
+dio_status dio_recipe_blame(struct dio_ctx *ctx, const struct dio_train_options *options, dio_status status, const char *name)
+{
+    struct dio_message *error = &ctx->error;
+    int i = dio_option_find(name);
+    if (status != DIO_ERR_USAGE || error->status != status || options->origin[i] != DIO_FROM_RECIPE) return status;
+    char text[sizeof error->text];
+    (void)snprintf(text, sizeof text, "%s: %.700s", name, error->text);
+    memcpy(error->text, text, sizeof text);
+    dio_escape(error->file, sizeof error->file, options->recipe, strlen(options->recipe), 200);
+    (void)snprintf(error->code, sizeof error->code, "Y4");
+    error->line = options->line[i];
+    error->status = DIO_ERR_INPUT;
+    return DIO_ERR_INPUT;
 }
 
 dio_status dio_recipe_check_paths(struct dio_ctx *ctx, const struct dio_train_options *options)

@@ -8,6 +8,9 @@
  * folder.  Failures are DIO_ERR_INPUT with file and line (a file that cannot be opened: DIO_ERR_ENV). */
 dio_status dio_recipe_read(struct dio_ctx *ctx, const char *file, struct dio_train_options *options);
 
+/* A refusal of a value that only the model or the data could judge: of one that the recipe set it gets the recipe's file
+ * and line, and its status (row Y4).  Gives the status that holds now. */
+dio_status dio_recipe_blame(struct dio_ctx *ctx, const struct dio_train_options *options, dio_status status, const char *name);
 /* Y10: does what the recipe names exist?  Options set on the command line are checked when they are used. */
 dio_status dio_recipe_check_paths(struct dio_ctx *ctx, const struct dio_train_options *options);
 

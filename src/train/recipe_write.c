@@ -39,6 +39,26 @@ static void add_path(struct dio_str *out, const struct dio_option *option, const
     free(to);
 }
 
+/* YAML 1.1 takes 1e-05 for text, and 1.0e-05 for a number. */
+static void point_numbers(struct dio_str *value)
+{
+    struct dio_str with;
+    bool point = false;
+    dio_str_init(&with, value->ctx);
+    for (size_t i = 0; i < value->length; i++) {
+        char c = value->data[i];
+        bool digit = i > 0 && value->data[i - 1] >= '0' && value->data[i - 1] <= '9';
+        if (c == 'e' && digit && !point) dio_str_add(&with, ".0");
+        point = c == '.' || (point && c != ',' && c != '[');
+        dio_str_add_bytes(&with, &c, 1);
+    }
+    if (with.failed) value->failed = true;
+    struct dio_str old = *value;
+    *value = with;
+    value->failed = value->failed || old.failed;
+    dio_str_free(&old);
+}
+
 static void put(struct dio_yaml_writer *yaml, const char *key, const struct dio_train_options *options, size_t i,
                 const char *folder, struct dio_str *value)
 {
@@ -59,6 +79,7 @@ static void put(struct dio_yaml_writer *yaml, const char *key, const struct dio_
             dio_str_free(&copy);
         }
     }
+    if (!words && value->data) point_numbers(value);
     const char *text = value->data ? value->data : "";
     if (words) {
         dio_yaml_text(yaml, key, text);
@@ -110,7 +131,7 @@ int dio_recipe_differences(const struct dio_train_options *old_options, const st
     dio_str_init(&b, out->ctx);
     for (size_t i = 0; i < dio_option_count(); i++) {
         const struct dio_option *option = dio_option_at(i);
-        if (!belongs(i) || (option->flags & (DIO_OPTION_PATH | DIO_OPTION_MODEL))) continue;
+        if (!belongs(i) || (option->flags & (DIO_OPTION_PATH | DIO_OPTION_MODEL | DIO_OPTION_FREE))) continue;
         if (strcmp(option->name, "epochs") == 0 && new_options->epochs >= old_options->epochs) continue;
         a.length = b.length = 0;
         dio_str_add(&a, "");

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "data/audit.h"
 #include "train/load_options.h"
 #include "train/loop.h"
 #include "train/train.h"
@@ -16,6 +17,8 @@ struct dio_run {
     char *folder;
     bool folder_is_new;   /* nothing of an earlier run in it */
     bool folder_is_default; /* runs/<recipe>-N beside the recipe; `runs` is made when it is claimed */
+    bool folder_was_made, runs_was_made; /* by this run, with `runs` for a default name */
+    bool claimed, cache_was_there;
     int lock;             /* -1: not held */
 
     struct dio_dataset *dataset;
@@ -34,14 +37,18 @@ struct dio_run {
     struct dio_receipt_line *receipt;   /* of the frozen tensors, before */
     size_t n_receipt;
     struct dio_digest frozen;           /* over all of them */
+    char source_hash[65];               /* of the weights file that was loaded; "": several files, or none */
     struct dio_digest data, class_list;
     struct dio_str recipe;              /* resolved, as text */
     struct dio_str class_text;          /* names, for messages */
     char *model_text;
 
+    struct dio_kernels kernels;         /* where the settings choose others than the context's */
+    const struct dio_kernels *usual_kernels; /* NULL: they do not */
     struct dio_features *features;
     struct dio_bad bad;
     struct dio_loop loop;
+    bool fresh;                         /* not a continuation */
     bool loop_made, trouble_said;
     bool resumable;                     /* recipe and a checkpoint are in the folder: --resume can go on */
 
@@ -64,10 +71,22 @@ dio_status dio_run_claim(struct dio_run *run, bool resume);
 /* log.txt and metrics.jsonl; from here on messages are logged.  Records of an earlier part are written again. */
 dio_status dio_run_open_logs(struct dio_run *run, bool resume);
 void dio_run_log(struct dio_run *run, const char *format, ...) DIO_PRINTF(2, 3); /* one line, with the time in front */
+/* Where the folder is: by this a run that was moved finds what its recipe names. */
+void dio_run_log_place(struct dio_run *run);
+/* The folder that the log names last; NULL: none.  Freed by dio_free. */
+char *dio_run_logged_place(struct dio_run *run);
 dio_status dio_run_put_metrics(struct dio_run *run, const struct dio_epoch_record *record);
+/* A run that was refused before its first step: takes away what it had made, features apart. */
+void dio_run_leave_nothing(struct dio_run *run);
 char *dio_run_path(struct dio_run *run, const char *name); /* NULL: error recorded */
 dio_status dio_run_write(struct dio_run *run, const char *name, const struct dio_str *text);
 void dio_run_release(struct dio_run *run);
+
+/* ---- machine.c ---- */
+
+/* Limits, and kernels other than the context's, as the settings want them: until the run is closed. */
+dio_status dio_run_choose_machine(struct dio_run *run);
+void dio_run_release_machine(struct dio_run *run);
 
 /* ---- setup.c ---- */
 
@@ -80,6 +99,14 @@ dio_status dio_run_make_loop(struct dio_run *run);
 void dio_run_weigh_classes(struct dio_run *run, const uint32_t *items, size_t count);
 /* Features of all that will be needed. */
 dio_status dio_run_cover(struct dio_run *run);
+
+/* ---- survey.c ---- */
+
+/* Warns when the centre crop loses much of the training pictures: once their sizes are known, before the first step.  By a
+ * fixed sample of them, so that runs that read all of them first and those that do not say the same. */
+dio_status dio_run_warn_crop(struct dio_run *run);
+/* What all pictures of the run are like: the same however they came to be known. */
+dio_status dio_run_survey(struct dio_run *run, struct dio_audit *audit);
 
 /* ---- receipt.c ---- */
 

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@
 
 static const char *const own_files[] = {"model.safetensors", "config.json", "metrics.jsonl", "recipe.yaml", "log.txt",
                                         "report.html",       "freeze.txt",  "predictions-val.csv"};
-enum { OWN_FILES = sizeof own_files / sizeof *own_files };
+enum { OWN_FILES = sizeof own_files / sizeof *own_files, FEATURES_WORTH_KEEPING = 10000000 };
 
 char *dio_run_path(struct dio_run *run, const char *name)
 {
@@ -91,6 +92,60 @@ static dio_status remove_own(struct dio_run *run)
     return status;
 }
 
+/* Features that took a while (a minute gives some 10 MB) are worth keeping; fewer go.  Bytes that are left. */
+static uint64_t drop_features(struct dio_ctx *ctx, const char *cache)
+{
+    struct dio_listing listing;
+    struct stat st;
+    uint64_t bytes = 0;
+    if (!dio_path_is_folder(cache) || dio_list_folder(ctx, cache, &listing) != DIO_OK) return 0;
+    for (int drop = 0; drop < 2; drop++) {
+        for (size_t i = 0; i < listing.count; i++) {
+            char *path = dio_path_join(ctx, cache, listing.entries[i].name);
+            if (path && !drop && stat(path, &st) == 0) bytes += (uint64_t)st.st_size;
+            if (path && drop) (void)unlink(path);
+            dio_free(ctx, path);
+        }
+        if (bytes > FEATURES_WORTH_KEEPING) break;
+    }
+    dio_listing_free(ctx, &listing);
+    return rmdir(cache) == 0 ? 0 : bytes;
+}
+
+void dio_run_leave_nothing(struct dio_run *run)
+{
+    struct dio_run quiet = *run; /* the refusal stands, whatever happens here */
+    struct dio_ctx ctx = dio_ctx_child(run->ctx);
+    char *cache = dio_run_path(run, "cache"), *checkpoints = dio_run_path(run, "checkpoints"), *lock = dio_run_path(run, ".lock");
+    quiet.ctx = &ctx;
+    (void)remove_own(&quiet);
+    if (checkpoints) (void)rmdir(checkpoints);
+    uint64_t features = cache && !run->cache_was_there ? drop_features(&ctx, cache) : 0;
+    if (features > 0) {
+        dio_say(run->ctx, DIO_LEVEL_WARNING, "R1", &(struct dio_place){.file = run->folder},
+                "%.0f MB of features that were computed before the refusal stay in its folder cache; the next run there uses them",
+                (double)features / 1e6);
+    } else if (run->folder_was_made && lock) {
+        (void)unlink(lock);
+        (void)rmdir(run->folder);
+        char *runs = run->runs_was_made ? dio_path_parent(run->ctx, run->folder) : NULL;
+        if (runs) (void)rmdir(runs);
+        dio_free(run->ctx, runs);
+    }
+    dio_free(run->ctx, cache);
+    dio_free(run->ctx, checkpoints);
+    dio_free(run->ctx, lock);
+}
+
+/* Features of a run that was refused are no run. */
+static bool holds_no_run(const struct dio_listing *listing)
+{
+    for (size_t i = 0; i < listing->count; i++) {
+        if (strcmp(listing->entries[i].name, ".lock") != 0 && strcmp(listing->entries[i].name, "cache") != 0) return false;
+    }
+    return true;
+}
+
 static dio_status check_folder(struct dio_run *run, bool resume)
 {
     struct dio_ctx *ctx = run->ctx;
@@ -101,7 +156,7 @@ static dio_status check_folder(struct dio_run *run, bool resume)
         if (access(run->folder, W_OK | X_OK) != 0) return dio_fail_errno(ctx, run->folder, "open", errno);
         struct dio_listing listing;
         DIO_PASS(dio_list_folder(ctx, run->folder, &listing));
-        run->folder_is_new = listing.count == 0 || (listing.count == 1 && strcmp(listing.entries[0].name, ".lock") == 0);
+        run->folder_is_new = holds_no_run(&listing);
         dio_listing_free(ctx, &listing);
         if (resume || run->folder_is_new || run->options->overwrite) return DIO_OK;
         return dio_fail(ctx, DIO_ERR_USAGE, "A6", &place, "exists; --resume goes on with it, --overwrite replaces it");
@@ -126,6 +181,35 @@ static dio_status check_folder(struct dio_run *run, bool resume)
     return status;
 }
 
+/* Where features are to be kept: what is there of the path has to be folders, and the last of them open to us. */
+static dio_status check_cache(struct dio_run *run)
+{
+    struct dio_ctx *ctx = run->ctx;
+    const struct dio_train_options *options = run->options;
+    if (options->no_cache) return DIO_OK;
+    char *path = options->cache ? dio_strdup(ctx, options->cache) : dio_run_path(run, "cache");
+    while (path && !dio_path_exists(path)) {
+        char *parent = dio_path_parent(ctx, path);
+        dio_free(ctx, path);
+        path = parent;
+    }
+    if (!path) return DIO_ERR_ENV;
+    dio_status status = DIO_OK;
+    int i = dio_option_find("cache");
+    bool recipe = options->cache && options->origin[i] == DIO_FROM_RECIPE;
+    if (!dio_path_is_folder(path)) {
+        struct dio_place place = {.file = recipe ? options->recipe : NULL, .line = recipe ? options->line[i] : 0};
+        char shown[420];
+        dio_escape(shown, sizeof shown, path, strlen(path), 200);
+        status = dio_fail(ctx, recipe ? DIO_ERR_INPUT : DIO_ERR_USAGE, recipe ? "Y10" : "A6", &place,
+                          "%s: is not a folder; features are kept in one (--cache DIR)", shown);
+    } else if (access(path, R_OK | W_OK | X_OK) != 0) {
+        status = dio_fail_errno(ctx, path, "open", errno);
+    }
+    dio_free(ctx, path);
+    return status;
+}
+
 dio_status dio_run_check_folder(struct dio_run *run, bool resume)
 {
     if (!run->folder && run->options->output) {
@@ -134,7 +218,15 @@ dio_status dio_run_check_folder(struct dio_run *run, bool resume)
     }
     if (!run->folder) DIO_PASS(default_name(run));
     DIO_PASS(check_folder(run, resume));
+    if (!resume) DIO_PASS(check_cache(run));
     return resume ? DIO_OK : check_inputs(run);
+}
+
+/* The lock is ours to know of: a person knows the folder. */
+static void name_folder(struct dio_run *run, const char *lock)
+{
+    struct dio_message *error = &run->ctx->error;
+    if (strstr(error->file, dio_path_base(lock))) dio_escape(error->file, sizeof error->file, run->folder, strlen(run->folder), 200);
 }
 
 dio_status dio_run_claim(struct dio_run *run, bool resume)
@@ -142,15 +234,22 @@ dio_status dio_run_claim(struct dio_run *run, bool resume)
     struct dio_ctx *ctx = run->ctx;
     if (run->folder_is_default) {
         char *runs = dio_path_parent(ctx, run->folder);
+        run->runs_was_made = runs && !dio_path_exists(runs);
         dio_status made = runs ? dio_mkdirs(ctx, runs) : DIO_ERR_ENV;
         dio_free(ctx, runs);
         DIO_PASS(made);
     }
-    if (mkdir(run->folder, 0777) != 0 && errno != EEXIST) return dio_fail_errno(ctx, run->folder, "mkdir", errno);
+    run->folder_was_made = mkdir(run->folder, 0777) == 0;
+    if (!run->folder_was_made && errno != EEXIST) return dio_fail_errno(ctx, run->folder, "mkdir", errno);
     char *lock = dio_run_path(run, ".lock");
     if (!lock) return DIO_ERR_ENV;
     dio_status status = dio_lock(ctx, lock, &run->lock);
+    if (status != DIO_OK && lock) name_folder(run, lock);
     dio_free(ctx, lock);
+    run->claimed = status == DIO_OK;
+    char *cache = dio_run_path(run, "cache");
+    run->cache_was_there = cache && dio_path_exists(cache);
+    dio_free(ctx, cache);
     /* Another run may have been through here since the folder was looked at first. */
     if (status == DIO_OK) status = check_folder(run, resume);
     if (status == DIO_OK && !resume && !run->folder_is_new) status = remove_own(run);
@@ -178,6 +277,38 @@ void dio_run_log(struct dio_run *run, const char *format, ...)
         run->trouble_said = true;
         run->outer_message ? run->outer_message(run->outer_arg, &quiet.error) : (void)0;
     }
+}
+
+static const char place_words[] = " folder: ";
+
+void dio_run_log_place(struct dio_run *run)
+{
+    char *place = realpath(run->folder, NULL);
+    if (place && !strchr(place, '\n')) dio_run_log(run, "%s%s", place_words + 1, place);
+    free(place);
+}
+
+char *dio_run_logged_place(struct dio_run *run)
+{
+    struct dio_ctx quiet = dio_ctx_child(run->ctx);
+    struct dio_blob blob;
+    char *log = dio_run_path(run, "log.txt"), *place = NULL;
+    if (log && dio_blob_read(&quiet, log, DIO_READ_COPY, 64 << 20, NULL, &blob) == DIO_OK) {
+        const char *text = (const char *)blob.data;
+        for (size_t at = 0; at < blob.size;) {
+            const char *end = memchr(text + at, '\n', blob.size - at), *blank = end ? memchr(text + at, ' ', (size_t)(end - text) - at) : NULL;
+            if (!end) break;
+            size_t words = sizeof place_words - 1;
+            if (blank && (size_t)(end - blank) > words && memcmp(blank, place_words, words) == 0) {
+                dio_free(run->ctx, place);
+                place = dio_strndup(run->ctx, blank + words, (size_t)(end - blank) - words);
+            }
+            at = (size_t)(end - text) + 1;
+        }
+        dio_blob_free(&quiet, &blob);
+    }
+    dio_free(run->ctx, log);
+    return place;
 }
 
 static void take_message(void *arg, const struct dio_message *message)

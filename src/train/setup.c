@@ -116,8 +116,12 @@ static dio_status freeze(struct dio_run *run)
     bool asked = options->origin[dio_option_find("freeze")] != DIO_FROM_DEFAULT;
     struct dio_freeze_policy policy = {.freeze = options->freeze, .train_only = options->train_only,
                                        .frozen_stats_move = strcmp(options->bn, "stats") == 0};
-    if (!asked && options->train_only) policy.freeze = run->options->freeze = "none";
-    DIO_PASS(dio_model_freeze(run->model, &policy));
+    const char *who = asked ? "freeze" : "train_only";
+    if (!asked && options->train_only) {
+        policy.freeze = "none";
+        run->options->freeze = NULL; /* the resolved recipe says it once */
+    }
+    DIO_PASS(dio_recipe_blame(run->ctx, options, dio_model_freeze(run->model, &policy), who));
     bool any = false;
     run->head_only = true;
     for (int i = 0; i < graph->n_params; i++) {
@@ -127,7 +131,10 @@ static dio_status freeze(struct dio_run *run)
         any = any || learns;
         if (!head && param->trainable && param->role != DIO_PARAM_COUNTER) run->head_only = false;
     }
-    if (!any) return dio_fail(run->ctx, DIO_ERR_USAGE, "A4", NULL, "nothing is left to learn; freeze less");
+    if (!any) {
+        dio_status status = dio_fail(run->ctx, DIO_ERR_USAGE, "A4", NULL, "nothing is left to learn; freeze less");
+        return dio_recipe_blame(run->ctx, options, status, who);
+    }
     return DIO_OK;
 }
 
@@ -176,14 +183,33 @@ static dio_status fill_in(struct dio_run *run)
     return options->fit && options->interpolation && options->exif ? DIO_OK : DIO_ERR_ENV;
 }
 
+/* Facts that the model was stored with are those of the one it is tuned from. */
+static dio_status inherit(struct dio_run *run)
+{
+    const struct dio_weights *weights = &run->loaded.weights;
+    struct dio_model *model = run->model;
+    if (run->loaded.scratch) return DIO_OK;
+    if (weights->source_count == 1 && weights->blobs[0].data) {
+        struct dio_digest digest = dio_sha256_of(weights->blobs[0].data, weights->blobs[0].size);
+        dio_digest_hex(&digest, run->source_hash);
+    }
+    const char *known = dio_model_fact(model, "source_sha256");
+    if (known && strcmp(known, run->source_hash) == 0) return DIO_OK; /* of this very file: foreign weights */
+    DIO_PASS(dio_model_prefix_facts(model, "base_"));
+    DIO_PASS(dio_model_add_fact(model, "source", dio_path_base(run->options->model)));
+    return run->source_hash[0] ? dio_model_add_fact(model, "source_sha256", run->source_hash) : DIO_OK;
+}
+
 dio_status dio_run_open_model(struct dio_run *run)
 {
     struct dio_ctx *ctx = run->ctx;
     struct dio_train_options *options = run->options;
     struct dio_load_options load = dio_train_load_options(options);
-    DIO_PASS(dio_model_load(ctx, options->model, &load, &run->loaded));
+    dio_status loaded = dio_model_load(ctx, options->model, &load, &run->loaded);
+    DIO_PASS(dio_recipe_blame(ctx, options, loaded, options->arch ? "arch" : "model"));
     DIO_PASS(dio_loaded_need_model(ctx, &run->loaded));
     run->model = run->loaded.model;
+    DIO_PASS(inherit(run));
     if (run->loaded.nonfinite_tensors > 0 && !options->allow_nonfinite) {
         return dio_fail(ctx, DIO_ERR_INPUT, "S18", &(struct dio_place){.file = options->model, .hint = "--allow-nonfinite trains all the same"},
                         "%llu tensors hold NaN or infinity", (unsigned long long)run->loaded.nonfinite_tensors);

@@ -82,6 +82,10 @@ static void say_start(struct dio_run *run)
     } else if (run->new_head) {
         dio_say(ctx, DIO_LEVEL_NOTE, NULL, NULL, "new head: %lld classes, on a backbone that had none", (long long)model->n_classes);
     }
+    if (run->loaded.scratch && run->n_receipt > 0) {
+        dio_say(ctx, DIO_LEVEL_NOTE, NULL, NULL, "what is frozen has random weights, which nothing has trained: %s is a network from scratch",
+                run->options->model);
+    }
     dio_say(ctx, DIO_LEVEL_NOTE, NULL, NULL, "%s", dio_features_words(run->features));
     bool views = run->options->views == 1 && dio_features_fixed(run->features);
     if (views && dio_augment_any(&run->options->augment)) {
@@ -91,6 +95,7 @@ static void say_start(struct dio_run *run)
         dio_say(ctx, DIO_LEVEL_NOTE, NULL, NULL, "--bn stats: statistics of frozen batch norms move, so what follows the first of "
                 "them cannot be cached");
     }
+    dio_run_log_place(run);
     dio_run_log(run, "run %s: model %s, data %s, %d threads", run->folder, run->options->model,
                 run->options->data ? run->options->data : run->options->train, dio_team_size(ctx->team));
     log_overridden(run);
@@ -169,6 +174,7 @@ static dio_status work(struct dio_run *run)
     if (loop->position.steps == 0) DIO_PASS(write_checkpoint(run, NULL));
     run->resumable = true;
     DIO_PASS(dio_run_cover(run));
+    DIO_PASS(dio_run_warn_crop(run));
     DIO_PASS(search_and_refit(run));
     DIO_PASS(dio_bad_finish(&run->bad, run->ctx, run->n_train + run->n_val + run->n_test));
     DIO_PASS(dio_run_finish(run, best_record(loop)));
@@ -191,6 +197,7 @@ static void close_run(struct dio_run *run)
     }
     dio_features_close(run->features);
     dio_prepare_free(ctx, &run->prepare);
+    dio_run_release_machine(run);
     dio_loaded_free(ctx, &run->loaded);
     dio_dataset_free(run->dataset);
     dio_free(ctx, run->train);
@@ -222,7 +229,12 @@ static dio_status end_run(struct dio_run *run, dio_status status, struct dio_tra
     bool nothing_kept = status == DIO_CANCELLED && !run->resumable;
     result->run = run->folder && !nothing_kept ? dio_strdup(ctx, run->folder) : NULL;
     result->model = run->folder ? dio_run_path(run, "model.safetensors") : NULL;
-    if (status == DIO_CANCELLED && run->resumable) {
+    bool refused = status != DIO_OK && (status != DIO_CANCELLED || !run->resumable);
+    if (refused && run->fresh && run->claimed && run->loop.position.steps == 0) {
+        dio_run_leave_nothing(run);
+        dio_free(ctx, result->run);
+        result->run = NULL;
+    } else if (status == DIO_CANCELLED && run->resumable) {
         dio_run_log(run, "interrupted at epoch %lld step %lld; resume with --resume %s", (long long)result->stopped_epoch,
                     (long long)result->stopped_step, run->folder);
     } else if (status != DIO_OK) {
@@ -245,7 +257,9 @@ dio_status dio_train_run(struct dio_ctx *ctx, struct dio_train_options *options,
     struct dio_run run;
     clear_result(result);
     open_run(ctx, options, &run);
+    run.fresh = true;
     DIO_TRY(dio_train_options_check(ctx, options));
+    DIO_TRY(dio_run_choose_machine(&run));
     DIO_TRY(dio_run_check_folder(&run, false));
     DIO_TRY(dio_run_open_data(&run));
     DIO_TRY(dio_run_open_model(&run));
@@ -281,6 +295,50 @@ static dio_status read_recipe(struct dio_run *run, int64_t *old_epochs)
     dio_str_free(&differences);
     dio_train_options_free(&before);
     dio_free(ctx, file);
+    return status;
+}
+
+/* ".." in front takes a folder off the name: the folder itself may be gone. */
+static char *join_by_name(struct dio_ctx *ctx, const char *folder, const char *path)
+{
+    size_t length = strlen(folder);
+    for (; strncmp(path, "../", 3) == 0 && length > 0; path += 3) {
+        while (length > 0 && folder[length - 1] != '/') length--;
+        if (length > 0) length--;
+    }
+    return dio_sprintf(ctx, "%.*s/%s", (int)length, folder, path);
+}
+
+/* Paths of the recipe are relative to the run; where the run was moved, they still hold from where it was. */
+static dio_status find_paths(struct dio_run *run)
+{
+    struct dio_ctx *ctx = run->ctx;
+    struct dio_train_options *options = run->options;
+    dio_status status = DIO_OK;
+    char *before = dio_run_logged_place(run);
+    char *folder = options->recipe ? dio_path_parent(ctx, options->recipe) : NULL;
+    size_t skip = !folder || strcmp(folder, ".") == 0 ? 0 : strlen(folder) + 1;
+    for (size_t i = 0; i < dio_option_count() && status == DIO_OK; i++) {
+        const struct dio_option *option = dio_option_at(i);
+        if (!(option->flags & (DIO_OPTION_PATH | DIO_OPTION_MODEL)) || options->origin[i] != DIO_FROM_RECIPE) continue;
+        const char **value = (const char **)(void *)((char *)options + option->offset);
+        bool named = *value && (option->flags & DIO_OPTION_MODEL) && strncmp(*value, "arch:", 5) == 0;
+        if (!*value || named || dio_path_exists(*value)) continue;
+        char *there = before && strlen(*value) > skip ? join_by_name(ctx, before, *value + skip) : NULL;
+        if (there && dio_path_exists(there)) {
+            *value = dio_arena_strndup(&options->arena, there, strlen(there));
+            if (!*value) status = DIO_ERR_ENV;
+        } else {
+            char shown[420], hint[160];
+            dio_escape(shown, sizeof shown, *value, strlen(*value), 200);
+            (void)snprintf(hint, sizeof hint, "say where it is now: --resume %.80s --%s PATH", dio_path_base(run->folder), option->name);
+            status = dio_fail(ctx, DIO_ERR_ENV, "R1", &(struct dio_place){.file = run->folder, .hint = hint},
+                              "its %s is not where it was: %s", option->name, shown);
+        }
+        dio_free(ctx, there);
+    }
+    dio_free(ctx, before);
+    dio_free(ctx, folder);
     return status;
 }
 
@@ -369,6 +427,8 @@ static dio_status resume(struct dio_run *run, struct dio_train_result *result)
         goto fail;
     }
     DIO_TRY(dio_train_options_check(ctx, run->options));
+    DIO_TRY(dio_run_choose_machine(run));
+    DIO_TRY(find_paths(run));
     DIO_TRY(dio_run_open_data(run));
     DIO_TRY(dio_run_open_model(run));
     DIO_TRY(dio_run_make_loop(run));

@@ -1,5 +1,6 @@
 """Arguments, help, exit codes and streams (rows A1 to A12, E8, E9, E13 of the catalogue of bad input)."""
 import fcntl
+import json
 import os
 import subprocess
 
@@ -67,6 +68,10 @@ check.that(subprocess.run(["bash", "-n"], input=bash, text=True).returncode == 0
 with open("/dev/full", "w") as full:
     result = subprocess.run([PROGRAM, "help"], stdout=full, stderr=subprocess.PIPE, text=True)
 check.that(result.returncode == 4 and "standard output" in result.stderr, "a full device is exit code 4", result)
+with open("/dev/full", "w") as full:
+    result = subprocess.run([PROGRAM, "system", "--json"], stdout=full, stderr=subprocess.PIPE, text=True)
+message = json.loads(result.stderr)
+check.that(result.returncode == message["exit"] == 4 and message["file"] == "standard output", "the same with --json", result)
 pipe_read, pipe_write = os.pipe()
 os.close(pipe_read)
 result = subprocess.run([PROGRAM, "train", "--help"], stdout=pipe_write, stderr=subprocess.PIPE, restore_signals=True)
@@ -125,7 +130,7 @@ with Workplace() as work:
     if MODEL.exists():
         check.exits(2, "predict", MODEL, "..", "-o", "out.csv", cwd=picture.parent, says="lies in an input", lines=1)
         # Two predictions into one file would mix their lines (row E10).
-        part = work / "out.csv.part-0123456789abcdef"
+        part = work / "out.csv.part-01234567-89abcdef-01234567-csv-1-none"
         with open(part, "w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             check.exits(4, "predict", MODEL, picture, "-o", work / "out.csv", says="in use by another process", lines=1)

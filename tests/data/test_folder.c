@@ -115,8 +115,25 @@ static void test_refusals(void **state)
     assert_refused(&test, DIO_ERR_ENV, "missing", dio_dataset_open(&test.ctx, test_in(&folder, "missing"), &options, &none));
     assert_refused(&test, DIO_ERR_INPUT, "not a folder", dio_dataset_open(&test.ctx, test_in(&folder, "1.ppm"), &options, &none));
     assert_int_equal(rmdir(test_in(&folder, "owl")), 0);
-    assert_int_equal(mkdir(test_in(&folder, "\xFF"), 0777), 0);
-    assert_refused(&test, DIO_ERR_INPUT, "not UTF-8", try_it(train_options()));
+}
+
+/* D5: a folder's name is a class's name, whatever its characters. */
+static void test_odd_names(void **state)
+{
+    (void)state;
+    make_picture(&folder, "-a, \"b\"/1.ppm", 1);
+    make_picture(&folder, "bell \a/1.ppm", 2);
+    make_picture(&folder, "line\nend/1.ppm", 3);
+    make_picture(&folder, "raw \xFF" "z/1.ppm", 4);
+    struct dio_dataset *dataset;
+    assert_ok(&test, dio_dataset_open(&test.ctx, folder.path, train_options(), &dataset));
+    static const char *const names[] = {"-a, \"b\"", "bell \a", "line\nend", "raw \\xffz"};
+    assert_int_equal(dio_dataset_classes(dataset), 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_string_equal(dio_dataset_class(dataset, i), names[i]);
+        assert_int_equal(dio_dataset_item(dataset, i)->label, i);
+    }
+    dio_dataset_free(dataset);
 }
 
 static void test_depth(void **state)
@@ -272,6 +289,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, before, after)
     const struct CMUnitTest tests[] = {TEST(test_plain), TEST(test_splits), TEST(test_class_named_train), TEST(test_refusals),
+        TEST(test_odd_names),
                                        TEST(test_depth), TEST(test_links), TEST(test_similar_names), TEST(test_numbers),
                                        TEST(test_many), TEST(test_memory), TEST(test_parts), TEST(test_split_names)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,6 +155,14 @@ static void test_roots(void **state)
     snprintf(root, sizeof root, "%s", test_in(&folder, "set/deep"));
     options.root = root;
     assert_ok(&test, try_text("path,label\na.ppm,a\nb.ppm,b\n", &options));
+    /* One folder less or more than the root has, in all rows. */
+    assert_ok(&test, try_text("path,label\ndeep/a.ppm,a\ndeep/b.ppm,b\n", &options));
+    assert_non_null(strstr(test.said, "its paths begin with \"deep/\""));
+    assert_refused(&test, DIO_ERR_INPUT, "not below \"deep/\"", try_text("path,label\ndeep/a.ppm,a\nb.ppm,b\n", &options));
+    snprintf(root, sizeof root, "%s", test_in(&folder, "set"));
+    assert_ok(&test, try_text("path,label\na.ppm,a\nb.ppm,b\n", &options));
+    assert_non_null(strstr(test.said, "taken as below \"deep/\""));
+    assert_refused(&test, DIO_ERR_INPUT, "no such file", try_text("path,label\na.ppm,a\nc.ppm,b\n", &options));
     options.root = "/nonexistent";
     assert_refused(&test, DIO_ERR_ENV, "/nonexistent", try_text("path,label\na.ppm,a\nb.ppm,b\n", &options));
     /* In a folder: used when its header is that of a manifest. */

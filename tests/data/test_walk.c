@@ -76,6 +76,39 @@ static void test_missing(void **state)
     assert_refused(&test, DIO_ERR_ENV, "/nonexistent.png", dio_walk_open(&test.ctx, paths, 2, NULL, &walk));
 }
 
+/* CIFAR's records are pictures, with or without their names, at the top or below. */
+static void test_records(void **state)
+{
+    (void)state;
+    enum { RECORD = 3073, COUNT = 3 };
+    static unsigned char bytes[COUNT * RECORD];
+    make_picture(&folder, "records/a/1.ppm", 1);
+    test_write(test_in(&folder, "records/a/../data_batch_1.bin"), bytes, sizeof bytes);
+    char top[1024], own[1024], record[1024];
+    snprintf(top, sizeof top, "%s", folder.path);
+    snprintf(own, sizeof own, "%s", test_in(&folder, "records"));
+    snprintf(record, sizeof record, "%s", test_in(&folder, "records/data_batch_1.bin#2"));
+    for (int below = 0; below < 2; below++) {
+        const char *path = below ? top : own;
+        struct dio_walk *walk;
+        struct dio_arena names;
+        struct dio_ref ref;
+        size_t n = 0;
+        assert_ok(&test, dio_walk_open(&test.ctx, &path, 1, NULL, &walk));
+        dio_arena_init(&names, &test.ctx);
+        for (bool found = true, last = false; found;) {
+            assert_ok(&test, dio_walk_next(walk, &names, &ref, &found));
+            if (!found || ref.kind != DIO_REF_RECORD) continue;
+            last = strcmp(ref.name, record) == 0;
+            assert_int_equal(last, ++n == COUNT);
+        }
+        assert_int_equal(n, COUNT);
+        assert_int_equal(dio_walk_total(walk), below ? 0 : COUNT);
+        dio_arena_free(&names);
+        dio_walk_close(walk);
+    }
+}
+
 static void test_tar(void **state)
 {
     (void)state;
@@ -127,6 +160,7 @@ static void test_changed(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, before, after)
-    const struct CMUnitTest tests[] = {TEST(test_order), TEST(test_missing), TEST(test_tar), TEST(test_changed)};
+    const struct CMUnitTest tests[] = {TEST(test_order), TEST(test_missing), TEST(test_records),
+        TEST(test_tar), TEST(test_changed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

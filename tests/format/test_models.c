@@ -381,6 +381,14 @@ static void folder_of_timm(void **state)
     assert_ok(&test, load(&test, test_in(&folder, "model.safetensors"), &loaded));
     assert_true(says(&loaded, "from config.json"));
     dio_loaded_free(&test.ctx, &loaded);
+
+    /* One that lies is named. */
+    static const char lies[] = "{\"architecture\": \"resnet18\"}", counts[] = "{\"architecture\": \"tf_efficientnet_lite0\", \"num_classes\": 7}";
+    test_write(test_in(&folder, "config.json"), lies, sizeof lies - 1);
+    assert_refused(&test, DIO_ERR_INPUT, "resnet18, from config.json", load(&test, folder.path, &loaded));
+    test_write(test_in(&folder, "config.json"), counts, sizeof counts - 1);
+    assert_refused(&test, DIO_ERR_INPUT, "num_classes is 7, the head in ", load(&test, folder.path, &loaded));
+    unlink(test_in(&folder, "config.json"));
     dio_model_free(model);
 
     /* timm knows no SqueezeNet, and no other names than its own. */

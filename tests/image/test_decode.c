@@ -282,6 +282,8 @@ static void test_messages(void **state)
         {"a.png", "<!DOCTYPE html><p>", 18, "a.png: not a picture (looks like HTML)"},
         {"a.jpg", "PK\3\4........", 12, "looks like a zip archive"},
         {"a.jpg", "RIFF....WEBPVP8 ", 16, "a.jpg: WebP is not supported; convert to PNG or JPEG"},
+        {"a.jpg", "\0\0\2\0\0\0\0\0\0\0\0\0\4\0\4\0\30\0........", 26, "looks like TGA, which is read under the name .tga alone"},
+        {"a.jpg", "\0\0\2\0\1\0................", 22, "CUR is not supported"},
         {"a.tif", "II*\0....", 8, "TIFF is not supported"},
         {"a.jpg", "version https://git-lfs.github.com/spec/v1\n", 43, "Git LFS pointer"},
         {"a.jpg", "\xff\xd8\xff", 3, "truncated at byte 3"},

@@ -198,7 +198,7 @@ static void resume_one(const char *name, enum dio_scores scores)
 
     how.resume = true;
     how.scores = scores == DIO_SCORES_NONE ? DIO_SCORES_PROBS : DIO_SCORES_NONE;
-    assert_refused(&f.machine.test, DIO_ERR_INPUT, "with other settings", predict(&f, "data", cut, &how, &result));
+    assert_refused(&f.machine.test, DIO_ERR_INPUT, "differs in --scores (", predict(&f, "data", cut, &how, &result));
     how.scores = scores;
     assert_ok(&f.machine.test, predict(&f, "data", cut, &how, &result));
     assert_true(result.resumed > 0 && result.resumed < result.n);
@@ -364,6 +364,82 @@ static void test_resume_of_a_finished_file_with_errors(void **state)
     end(&f);
 }
 
+/* A finished file is gone on with by the same prediction alone, which also gives it what it lacks. */
+static void test_resume_of_a_finished_file(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"out.csv", "out.jsonl"};
+    struct fixture f;
+    struct dio_predict_result result;
+    begin(&f, 1);
+    write_split(&f.folder, "", 2, 4);
+    for (int i = 0; i < 2; i++) {
+        struct test_ctx *test = &f.machine.test;
+        struct dio_predict_options how = {0};
+        size_t length;
+        assert_ok(test, predict(&f, "data", names[i], &how, &result));
+        char *whole = test_read(test_in(&f.folder, names[i]), &length);
+        size_t files = files_in(&f);
+        how.resume = true;
+        how.top = 3;
+        assert_refused(test, DIO_ERR_INPUT, "other settings", predict(&f, "data", names[i], &how, &result));
+        how.top = 0;
+        how.scores = DIO_SCORES_LOGITS;
+        assert_refused(test, DIO_ERR_INPUT, "other settings", predict(&f, "data", names[i], &how, &result));
+        how.scores = DIO_SCORES_NONE;
+        assert_refused(test, DIO_ERR_INPUT, "not those that the finished", predict(&f, "data/green", names[i], &how, &result));
+        float *weight = f.loaded.model->graph->params[0].data, before = *weight;
+        *weight += 1;
+        assert_refused(test, DIO_ERR_INPUT, "by another model", predict(&f, "data", names[i], &how, &result));
+        *weight = before;
+        assert_int_equal(files_in(&f), files);
+        test_write(test_in(&f.folder, names[i]), whole, length - length / 3);
+        assert_ok(test, predict(&f, "data", names[i], &how, &result));
+        assert_true(result.n == 8 && result.resumed > 2 && result.resumed < 8);
+        size_t again_length;
+        char *again = test_read(test_in(&f.folder, names[i]), &again_length);
+        assert_int_equal(again_length, length);
+        assert_memory_equal(again, whole, length);
+        assert_int_equal(files_in(&f), files);
+        free(whole);
+        free(again);
+    }
+    end(&f);
+}
+
+/* A refusal leaves standard output as it is. */
+static void test_refusals_print_nothing(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct dio_predict_result result;
+    struct stat st;
+    begin(&f, 1);
+    write_split(&f.folder, "", 1, 2);
+    test_write(test_in(&f.folder, "bad.ppm"), "P6 32 32 255\n", 13);
+    mkdir(test_in(&f.folder, "empty"), 0777);
+    int own = dup(1), fd = open(test_in(&f.folder, "said"), O_RDWR | O_CREAT, 0666);
+    assert_true(own >= 0 && fd >= 0);
+    char paths[3][1024];
+    static const char *const inputs[] = {"bad.ppm", "empty", "data"};
+    for (int i = 0; i < 3; i++) snprintf(paths[i], sizeof paths[i], "%s/%s", f.folder.path, inputs[i]);
+    for (int i = 0; i < 3; i++) {
+        const char *path = paths[i];
+        struct dio_predict_options how = {.paths = &path, .n_paths = 1};
+        fflush(stdout);
+        assert_int_equal(dup2(fd, 1), 1);
+        dio_status status = dio_predict_run(&f.machine.test.ctx, f.loaded.model, &how, &result);
+        assert_int_equal(dup2(own, 1), 1);
+        dio_ctx_clear_error(&f.machine.test.ctx);
+        assert_int_equal(status, i < 2 ? DIO_ERR_INPUT : DIO_OK);
+        assert_int_equal(fstat(fd, &st), 0);
+        assert_true((st.st_size > 0) == (i == 2));
+    }
+    close(own);
+    close(fd);
+    end(&f);
+}
+
 static void test_one_at_a_time(void **state)
 {
     (void)state;
@@ -391,7 +467,13 @@ static void test_one_at_a_time(void **state)
         assert_refused(&f.machine.test, DIO_ERR_ENV, "is in use by another process", predict(&f, "data", "out.csv", &how, &result));
         assert_int_equal(files_in(&f), 2); /* and the other's work stays */
     }
+    /* Nor is it taken for the leftover of another prediction. */
+    struct dio_predict_options other = {.top = 2};
+    assert_refused(&f.machine.test, DIO_ERR_ENV, "is in use by another process", predict(&f, "data", "out.csv", &other, &result));
+    assert_int_equal(files_in(&f), 2);
     close(lock);
+    other.resume = true;
+    assert_refused(&f.machine.test, DIO_ERR_INPUT, "differs in --top (1, now 2)", predict(&f, "data", "out.csv", &other, &result));
     assert_ok(&f.machine.test, predict(&f, "data", "out.csv", &how, &result));
     assert_true(result.resumed == 4 && result.n == 8);
     end(&f);
@@ -404,6 +486,8 @@ int main(void)
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_resume_of_fewer_pictures),
         cmocka_unit_test(test_resume_of_a_finished_file_with_errors),
+        cmocka_unit_test(test_resume_of_a_finished_file),
+        cmocka_unit_test(test_refusals_print_nothing),
         cmocka_unit_test(test_one_at_a_time),
         cmocka_unit_test(test_same_bytes_for_threads_and_batches),
         cmocka_unit_test(test_names_and_bad_pictures),

@@ -1,5 +1,7 @@
 /* Checkpoints and cache files: what is written comes back; what is damaged, cut, newer or foreign does not. */
+#include <math.h>
 #include <nettle/sha2.h>
+#include <sys/stat.h>
 
 #include "support.h"
 #include "train/cache.h"
@@ -195,7 +197,7 @@ static void test_cache_file(void **state)
     snprintf(own, sizeof own, "%s", path);
     assert_ok(&test, dio_cache_begin(&test.ctx, own, &key, FLOATS, &writer));
     for (int i = 0; i < ROWS; i++) {
-        struct dio_cache_entry entry = {dio_sha256_of(&i, sizeof i), (uint64_t)(i % 3)};
+        struct dio_cache_entry entry = {dio_sha256_of(&i, sizeof i), (uint64_t)(i % 3), {i + 1, 2, (uint32_t)i}};
         for (int j = 0; j < FLOATS; j++) row[j] = (float)(100 * i + j);
         assert_ok(&test, dio_cache_add(&writer, &entry, row));
     }
@@ -203,9 +205,12 @@ static void test_cache_file(void **state)
     assert_ok(&test, dio_cache_open(&test.ctx, own, &key, FLOATS, &cache, &found));
     assert_true(found);
     for (int i = 0; i < ROWS + 5; i++) {
-        struct dio_cache_entry entry = {dio_sha256_of(&i, sizeof i), (uint64_t)(i % 3)};
+        struct dio_cache_entry entry = {dio_sha256_of(&i, sizeof i), (uint64_t)(i % 3), {i + 1, 2, (uint32_t)i}};
         int64_t at = dio_cache_find(&cache, &entry);
         if (i < ROWS) assert_true(dio_cache_row(&cache, at)[3] == (float)(100 * i + 3));
+        struct dio_cache_entry stored = {0};
+        if (i < ROWS) dio_cache_entry_at(&cache, at, &stored);
+        if (i < ROWS) assert_memory_equal(&stored.facts, &entry.facts, sizeof stored.facts);
         if (i >= ROWS) assert_int_equal(at, -1);
         entry.view += 5; /* another view of it */
         assert_int_equal(dio_cache_find(&cache, &entry), -1);
@@ -230,6 +235,34 @@ static void test_cache_file(void **state)
         assert_false(found);
     }
     free(bytes);
+    /* A file that was made up has a good checksum. */
+    static const struct {
+        float value;
+        int32_t width;
+        const char *says;
+    } forged[] = {{NAN, 8, "NaN or infinity"}, {INFINITY, 8, "NaN or infinity"}, {1, 0, "without a size"}, {1, -8, "without a size"}};
+    for (size_t i = 0; i < sizeof forged / sizeof *forged; i++) {
+        struct dio_cache_entry entry = {dio_sha256_of(&i, sizeof i), 0, {forged[i].width, 8, 0}};
+        row[2] = forged[i].value;
+        assert_ok(&test, dio_cache_begin(&test.ctx, own, &key, FLOATS, &writer));
+        assert_ok(&test, dio_cache_add(&writer, &entry, row));
+        assert_ok(&test, dio_cache_commit(&writer));
+        test.said[0] = 0;
+        assert_ok(&test, dio_cache_open(&test.ctx, own, &key, FLOATS, &cache, &found));
+        assert_false(found);
+        assert_non_null(strstr(test.said, forged[i].says));
+    }
+    /* What is no file is not waited for. */
+    assert_int_equal(unlink(own), 0);
+    assert_int_equal(mkfifo(own, 0600), 0);
+    assert_ok(&test, dio_cache_open(&test.ctx, own, &key, FLOATS, &cache, &found));
+    assert_false(found);
+    assert_non_null(strstr(test.said, "not a regular file"));
+    assert_ok(&test, dio_cache_begin(&test.ctx, own, &key, FLOATS, &writer)); /* it was taken away */
+    assert_ok(&test, dio_cache_commit(&writer));
+    assert_ok(&test, dio_cache_open(&test.ctx, own, &key, FLOATS, &cache, &found));
+    assert_true(found);
+    dio_cache_close(&test.ctx, &cache);
     test_folder_remove(&folder);
     test_end(&test);
 }
