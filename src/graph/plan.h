@@ -13,6 +13,7 @@ struct dio_plan_options {
     int64_t batch;         /* largest number of images of a run */
     uint64_t memory_limit; /* bytes; 0: none.  Beyond it prepare refuses with the sum and what to do */
     bool no_fusion;        /* node by node, as built (tests, observers) */
+    bool exact;            /* no algorithm that changes the last digits for speed (Winograd's convolutions) */
 };
 
 /* Where the memory goes, known before anything runs. */

@@ -25,9 +25,9 @@ static dio_status rewrite(struct dio_graph *graph, const int *inputs, int n_inpu
     return dio_pass_fuse_activation(graph);
 }
 
-static dio_status add_steps(struct dio_plan *plan, const struct dio_graph *graph)
+static dio_status add_steps(struct dio_plan *plan, const struct dio_graph *graph, bool exact)
 {
-    const struct dio_step_flags flags = {.mode = DIO_MODE_INFER};
+    const struct dio_step_flags flags = {.mode = DIO_MODE_INFER, .exact = exact};
     const struct dio_step_wants wants = {0};
     for (int i = 0; i < graph->n_nodes; i++) {
         if (dio_cancelled(plan->ctx)) return DIO_CANCELLED;
@@ -205,7 +205,7 @@ static dio_status build(struct dio_plan *plan, const struct dio_graph *graph, co
     plan->n_outputs = graph->n_outputs;
     memcpy(plan->inputs, graph->inputs, sizeof plan->inputs);
     memcpy(plan->outputs, graph->outputs, sizeof plan->outputs);
-    DIO_PASS(add_steps(plan, graph));
+    DIO_PASS(add_steps(plan, graph, options->exact));
     choose_depth(plan);
     DIO_PASS(place_values(plan));
     DIO_PASS(dio_plan_allocate(plan, options->memory_limit));

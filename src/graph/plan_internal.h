@@ -97,7 +97,7 @@ struct dio_plan {
 /* plan_build.c: makes the plan's skeleton and one step for each node of `graph`. */
 struct dio_step_flags {
     enum dio_mode mode;
-    bool train_stats, drop;
+    bool train_stats, drop, exact;
 };
 dio_status dio_plan_new(struct dio_ctx *ctx, const struct dio_graph *graph, int64_t batch, struct dio_plan **plan);
 dio_status dio_plan_add_step(struct dio_plan *plan, const struct dio_graph *graph, const struct dio_node *node,

@@ -10,6 +10,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 #include "kernels/peak.h"
+#include "kernels/winograd.h"
 
 enum dio_isa {
 #define DIO_ISA_TABLE(name, flag) DIO_ISA_##name,

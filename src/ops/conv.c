@@ -148,6 +148,11 @@ static const char *const cases[] = {
     "in=2x9x8x32,2x9x8x32 out=32 kernel=3 padding=1 groups=8 bias=1 activation=relu # groups of four, as in ResNeXt",
     "in=1x9x10x32 out=32 kernel=3 padding=1 groups=4 stride=2 # groups of eight",
     "in=1x8x7x16 out=16 kernel=5,1 padding=2,0 groups=8 stride=2,1 dilation=1,2",
+    "in=3x9x7x40 out=35 kernel=3 padding=1 bias=1 activation=relu # tiles of 4 x 4 in inference",
+    "in=2x13x6x32,2x13x6x68 out=68 kernel=3 padding=1 activation=relu6 # tiles, residual",
+    "in=2x2x3x64 out=32 kernel=3 padding=1 # tiles of 2 x 2",
+    "in=4x7x7x48,4x7x7x33 out=33 kernel=3 padding=1 bias=1 # residual",
+    "in=1x12x11x37 out=32 kernel=3 padding=0,2,1,0 bias=1 # tiles over odd padding",
     NULL,
 };
 

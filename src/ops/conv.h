@@ -1,8 +1,8 @@
 /* What the files of the convolution share; linear layers are convolutions with a 1 x 1 kernel over their rows.
  *
  * conv.c: the operator.  conv_plan.c: geometry, algorithm, cutting into pieces, packing of weights.
- * conv_forward.c, conv_backward.c: dense and grouped convolution.  conv_depthwise.c: one filter a
- * channel, or a few. */
+ * conv_forward.c, conv_backward.c: dense and grouped convolution.  conv_winograd.c: forward of 3 x 3 kernels by fewer
+ * multiplications.  conv_depthwise.c: one filter a channel, or a few. */
 #ifndef DIO_OPS_CONV_H
 #define DIO_OPS_CONV_H
 
@@ -11,6 +11,7 @@
 enum dio_conv_path {
     DIO_CONV_POINTWISE, /* 1 x 1, stride 1, no padding: the pixels of a batch are rows of one matrix */
     DIO_CONV_GATHER,    /* rows of pixels gathered by offsets, one for each tap */
+    DIO_CONV_WINOGRAD,  /* inference: transformed tiles (kernels/winograd.h) */
     DIO_CONV_FEW,       /* few channels: a padded copy of some lines, where one tap is a whole line of the kernel */
     DIO_CONV_DEPTHWISE  /* and groups smaller than a vector: row by row */
 };
@@ -50,6 +51,7 @@ struct dio_conv {
         int64_t row_block, panel_group;
         bool panels_first; /* pieces that share weights are neighbours; else those that share pixels */
     } cut, dx_cut;
+    int tile;              /* DIO_CONV_WINOGRAD: outputs along a side, 2 or 4 */
     int64_t lines;         /* DIO_CONV_FEW, depthwise: output lines of a piece */
     int64_t dw_channels, dw_taps; /* of a piece of the weight gradient */
     bool dw_dense;         /* it copies dy's columns side by side first */
@@ -104,6 +106,10 @@ int64_t dio_conv_bias_pieces(const struct dio_step *step);
 void dio_conv_bias_backward(const struct dio_step *step, int64_t index);
 /* dy behind the activation: the plan's own where there is none. */
 const float *dio_conv_dy(const struct dio_step *step);
+
+/* Outputs along a tile's side where Winograd's convolution is estimated to be faster than the direct one, else 0. */
+int dio_winograd_tile(const struct dio_conv_shape *shape, const struct dio_kernels *kernels);
+void dio_winograd_prepare(struct dio_step *step);
 
 void dio_depthwise_prepare(struct dio_step *step, const struct dio_step_wants *wants);
 

@@ -88,7 +88,8 @@ static bool plan_phases(struct dio_ctx *ctx, struct dio_step *step, struct dio_c
 static void plan_packing(struct dio_conv *conv, const struct dio_kernels *kernels)
 {
     const int64_t taps = conv->r * conv->s;
-    conv->forward = (struct dio_pack){.taps = taps, .channels = conv->block_c, .columns = conv->block_k, .c_stride = taps,
+    const int64_t forward_taps = conv->path == DIO_CONV_WINOGRAD ? dio_winograd_positions(conv->tile) : taps;
+    conv->forward = (struct dio_pack){.taps = forward_taps, .channels = conv->block_c, .columns = conv->block_k, .c_stride = taps,
                                       .column_stride = conv->group_c * taps, .panel_width = kernels->panel_width,
                                       .vector_width = kernels->vector_width, .tap_offset = conv->forward.tap_offset};
     conv->forward_size = dio_pack_size(&conv->forward);
@@ -149,6 +150,10 @@ const struct dio_conv *dio_conv_plan(struct dio_ctx *ctx, struct dio_step *step,
                               .left = s->left, .bias = s->bias, .act = s->act, .path = choose_path(s, step->kernels), .with_dx = dx, .group_c = s->c / s->groups,
                               .group_k = s->k / s->groups};
     conv->forward.tap_offset = tap_offset;
+    if (conv->path == DIO_CONV_GATHER && step->mode == DIO_MODE_INFER && !step->exact && !dx) {
+        conv->tile = dio_winograd_tile(s, step->kernels);
+        if (conv->tile) conv->path = DIO_CONV_WINOGRAD;
+    }
     conv->joined = joined_groups(s->groups, conv->group_k, step->kernels->vector_width);
     conv->blocks = s->groups / conv->joined;
     conv->block_c = conv->group_c * conv->joined;
@@ -260,6 +265,10 @@ void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants)
         return;
     }
     step->packed_bytes = (size_t)conv->packed_floats * sizeof(float);
+    if (conv->path == DIO_CONV_WINOGRAD) {
+        dio_winograd_prepare(step);
+        return;
+    }
     step->pack[step->n_pack++] = (struct dio_op_phase){pack, pack_pieces};
     step->scratch_bytes = dio_conv_forward_scratch(conv);
     dio_add_forward(step, dio_conv_forward, dio_conv_forward_pieces);

@@ -109,6 +109,7 @@ struct dio_step {
     const struct dio_kernels *kernels;
     enum dio_mode mode;
     bool train_stats;   /* this batch norm uses and moves batch statistics; this dropout drops */
+    bool exact;         /* no algorithm that changes the last digits (Winograd) */
     int n_inputs, n_outputs, n_params;
     struct dio_value_type in[DIO_OP_MAX_INPUTS], out[DIO_OP_MAX_OUTPUTS]; /* dims[0]: largest batch */
     struct dio_shape param_shape[DIO_OP_MAX_PARAMS];

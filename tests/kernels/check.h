@@ -37,6 +37,8 @@ void check_gemm_outer(struct run *run);
 void check_depthwise_row(struct run *run);
 void check_depthwise_dx_row(struct run *run);
 void check_depthwise_dw_row(struct run *run);
+void check_winograd_input(struct run *run);
+void check_winograd_output(struct run *run);
 void check_act_forward(struct run *run);
 void check_act_backward(struct run *run);
 void check_act_backward_add(struct run *run);

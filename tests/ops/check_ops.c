@@ -321,6 +321,21 @@ static void check_golden(struct checker *k, const struct op_case *c, const char 
 
 /* ---- a case ---- */
 
+/* Without the algorithms that change the last digits, the same to rounding. */
+static void check_exact(struct checker *k, const struct op_case *c, const struct op_run *base, const struct op_result *expected)
+{
+    struct op_run run = *base;
+    struct op_result exact, scale;
+    run.exact = true;
+    if (!run_or_report(k, c, &run, &exact)) return;
+    if (magnitudes(k, c, &run, &scale)) {
+        const char *far = far_from(expected, &exact, &scale);
+        report(k, c, !far, "the fast path is not near the exact one", far);
+        op_result_free(&scale);
+    }
+    op_result_free(&exact);
+}
+
 static void check_inference(struct checker *k, const struct op_case *c)
 {
     struct op_run run = usual_run(k, c, false);
@@ -331,6 +346,8 @@ static void check_inference(struct checker *k, const struct op_case *c)
     if (!run_or_report(k, c, &run, &result)) return;
     check_golden_tensor(k, c, "eval", "y", result.y[0], result.y_count[0]);
     check_bits(k, c, &run, &result);
+    check_levels(k, c, &run);
+    check_exact(k, c, &run, &result);
     op_result_free(&result);
 }
 

@@ -229,6 +229,7 @@ static void set_up(const struct op_case *c, const struct op_run *run, struct dio
     step->kernels = run->kernels;
     step->mode = run->mode;
     step->train_stats = run->train_stats;
+    step->exact = run->exact;
     step->n_inputs = c->shapes.n_inputs;
     step->n_outputs = c->shapes.n_outputs;
     step->n_params = c->shapes.n_params;

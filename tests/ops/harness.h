@@ -34,7 +34,7 @@ struct op_run {
     const struct dio_kernels *kernels;
     struct dio_team *team;
     enum dio_mode mode;
-    bool train_stats;
+    bool train_stats, exact;
     bool backward;
     struct dio_step_wants wants;
     float add_to;      /* gradients are added to this number, instead of written, when `add` */

@@ -21,6 +21,7 @@ static inline vec v_broadcast(const float *p) { return _mm256_broadcast_ss(p); }
 static inline vec v_load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void v_store(float *p, vec value) { _mm256_storeu_ps(p, value); }
 static inline vec v_add(vec a, vec b) { return _mm256_add_ps(a, b); }
+static inline vec v_sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
 static inline vec v_fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
 /* Where b is a NaN, b. */
 static inline vec v_max(vec a, vec b) { return _mm256_max_ps(a, b); }

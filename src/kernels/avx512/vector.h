@@ -20,6 +20,7 @@ static inline vec v_set(float value) { return _mm512_set1_ps(value); }
 static inline vec v_load(const float *p) { return _mm512_loadu_ps(p); }
 static inline void v_store(float *p, vec value) { _mm512_storeu_ps(p, value); }
 static inline vec v_add(vec a, vec b) { return _mm512_add_ps(a, b); }
+static inline vec v_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
 static inline vec v_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
 /* Where b is a NaN, b. */
 static inline vec v_max(vec a, vec b) { return _mm512_max_ps(a, b); }

@@ -24,6 +24,7 @@ static inline vec v_set(float value) { return (vec){value, value, value, value};
 static inline vec v_zero(void) { return v_set(0.0f); }
 static inline vec v_broadcast(const float *p) { return v_set(*p); }
 static inline vec v_add(vec a, vec b) { return a + b; }
+static inline vec v_sub(vec a, vec b) { return a - b; }
 
 static inline vec v_load(const float *p)
 {

@@ -122,3 +122,70 @@ void dio_ref_depthwise_dw_row(const struct dio_depthwise_dw_row *d, double *dw, 
         }
     }
 }
+
+/* ---- Winograd: the matrices from their points, by multiplying polynomials out ---- */
+
+struct winograd {
+    int side, m;
+    double bt[6][6], at[6][6];
+};
+
+static struct winograd winograd_matrices(int m)
+{
+    static const double points_2[] = {0, 1, -1}, points_4[] = {0, 0.625, -0.625, 1.5, -1.5};
+    struct winograd w = {.side = m + 2, .m = m};
+    const double *points = m == 2 ? points_2 : points_4;
+    const int finite = m + 1;
+    for (int i = 0; i <= finite; i++) { /* row i of B^T: the product of (x - q) over the finite points q but the i-th */
+        double *row = w.bt[i];
+        int degree = 0;
+        row[0] = 1;
+        for (int j = 0; j < finite; j++) {
+            if (j == i) continue;
+            for (int d = ++degree; d > 0; d--) row[d] = row[d - 1] - points[j] * row[d];
+            row[0] *= -points[j];
+        }
+    }
+    for (int j = 0; j < m; j++) { /* column i of A^T: powers of the i-th point; of infinity the highest alone */
+        for (int i = 0; i < finite; i++) w.at[j][i] = pow(points[i], j);
+        w.at[j][finite] = j == m - 1;
+    }
+    return w;
+}
+
+void dio_ref_winograd_input(const struct dio_winograd_input *in, double *v, double *magnitude)
+{
+    const struct winograd w = winograd_matrices(in->m);
+    for (int p = 0; p < w.side * w.side; p++) {
+        for (int64_t c = 0; c < in->channels; c++) {
+            struct sum sum = {0, 0};
+            for (int i = 0; i < w.side; i++) {
+                for (int j = 0; j < w.side; j++) {
+                    add(&sum, w.bt[p / w.side][i] * w.bt[p % w.side][j] * (double)in->x[i * w.side + j][c]);
+                }
+            }
+            v[p * in->channels + c] = sum.value;
+            magnitude[p * in->channels + c] = sum.magnitude;
+        }
+    }
+}
+
+void dio_ref_winograd_output(const struct dio_winograd_output *out, double *y, double *magnitude)
+{
+    const struct winograd w = winograd_matrices(out->m);
+    for (int p = 0; p < out->rows * out->columns; p++) {
+        const int row = p / out->columns, column = p % out->columns;
+        for (int64_t k = 0; k < out->channels; k++, y++, magnitude++) {
+            struct sum sum = {0, 0};
+            for (int i = 0; i < w.side; i++) {
+                for (int j = 0; j < w.side; j++) {
+                    add(&sum, w.at[row][i] * w.at[column][j] * (double)out->s[(i * w.side + j) * out->s_step + k]);
+                }
+            }
+            if (out->bias) add(&sum, (double)out->bias[k]);
+            if (out->residual) add(&sum, (double)out->residual[row * out->y_line + column * out->y_pixel + k]);
+            *y = activate(sum.value, out->act);
+            *magnitude = sum.magnitude;
+        }
+    }
+}

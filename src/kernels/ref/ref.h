@@ -4,6 +4,7 @@
 #define DIO_KERNELS_REF_REF_H
 
 #include "kernels/depthwise.h"
+#include "kernels/winograd.h"
 
 /* y, magnitude: [rows][columns]. */
 void dio_ref_gemm_rows(const struct dio_gemm_rows *g, double *y, double *magnitude);
@@ -14,5 +15,8 @@ void dio_ref_depthwise_row(const struct dio_depthwise_row *d, double *y, double 
 void dio_ref_depthwise_dx_row(const struct dio_depthwise_row *d, double *y, double *magnitude);
 /* dw, magnitude: [s][group][channels]. */
 void dio_ref_depthwise_dw_row(const struct dio_depthwise_dw_row *d, double *dw, double *magnitude);
+/* v, magnitude: [positions][channels].  y, magnitude: [rows][columns][channels]. */
+void dio_ref_winograd_input(const struct dio_winograd_input *in, double *v, double *magnitude);
+void dio_ref_winograd_output(const struct dio_winograd_output *out, double *y, double *magnitude);
 
 #endif
