@@ -58,6 +58,7 @@ struct layers {
     struct api_bench_step step; /* of training; whole 0: not asked for */
     struct api_bench_pictures_result pictures;
     int64_t batch;
+    bool exact;        /* dio_plan_options.exact */
     int steps;
 };
 
@@ -107,7 +108,7 @@ static dio_status bench_model(struct dio_ctx *ctx, const struct dio_model *m, st
 {
     dio_status status = DIO_OK;
     float *in = NULL, *out = NULL;
-    const struct dio_plan_options options = {.batch = l->batch};
+    const struct dio_plan_options options = {.batch = l->batch, .exact = l->exact};
     int output = m->logits;
     int64_t elements = 1;
     const struct dio_shape *shape = &m->graph->values[output].type.shape;
@@ -224,6 +225,7 @@ diopter_status diopter_bench(diopter_context *context, diopter_model *model, con
     dio_status status = api_default_options(context, &options, &made);
     if (status != DIO_OK) return api_status(status);
     layers.batch = api_extra_whole(options, "batch_size", DIOPTER_FOR_BENCH);
+    layers.exact = api_extra_flag(options, "exact", DIOPTER_FOR_BENCH);
     const bool step = api_extra_flag(options, "train_step", DIOPTER_FOR_BENCH);
     const char *pictures = api_extra(options, "pictures", DIOPTER_FOR_BENCH);
     if (step && !model) status = dio_fail(ctx, DIO_ERR_USAGE, "A3", NULL, "--train-step needs a model");

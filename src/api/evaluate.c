@@ -60,7 +60,8 @@ static dio_status judge(struct dio_ctx *ctx, const struct dio_model *model, cons
     const struct dio_evaluate_options how = {.batch = api_extra_whole(options, "batch_size", use),
                                              .stop_at_bad = strcmp(options->train.bad, "stop") == 0,
                                              .allow_damaged = options->train.allow_damaged,
-                                             .max_bad = options->train.max_bad};
+                                             .max_bad = options->train.max_bad,
+                                             .exact = api_extra_flag(options, "exact", use)};
     struct dio_metrics_options measures = {.classes = names,
                                            .n_classes = (size_t)model->n_classes,
                                            .threshold = api_extra_number(options, "threshold", use),

@@ -66,6 +66,7 @@ static dio_status describe(struct dio_ctx *ctx, diopter_model *model)
 
 static dio_status open_model(struct dio_ctx *ctx, const char *path, const diopter_options *options, diopter_model *model)
 {
+    model->exact = api_extra_flag(options, "exact", DIOPTER_FOR_PREDICT);
     model->path = dio_strdup(ctx, path);
     if (!model->path) return DIO_ERR_ENV;
     struct dio_load_options load = dio_train_load_options(&options->train);
@@ -196,7 +197,7 @@ static dio_status ready(struct dio_ctx *ctx, diopter_model *model)
     DIO_PASS(api_need_head(model));
     if (model->plan) return DIO_OK;
     const struct dio_model *m = model->loaded.model;
-    const struct dio_plan_options options = {.batch = FORWARD_BATCH};
+    const struct dio_plan_options options = {.batch = FORWARD_BATCH, .exact = model->exact};
     return dio_plan_infer(ctx, m->graph, m->graph->inputs, 1, &m->logits, 1, &options, &model->plan);
 }
 

@@ -55,6 +55,8 @@ static const struct extra extras[] = {
     {"train_step", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Pictures",
      "time a full training step, too: forward, backward, SGD with momentum", BENCH},
     {"precision", DIO_OPTION_T_CHOICE, "TYPE", "f32", "f32", 0, 0, "Output", "of the arithmetic", EVALUATE | PREDICT | BENCH},
+    {"exact", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output",
+     "convolutions term by term: no algorithm that is faster and changes the last digits (Winograd)", EVALUATE | PREDICT | BENCH},
     {"precision", DIO_OPTION_T_CHOICE, "TYPE", "f32", "f32|f16|bf16", 0, 0, "Output", "of the written weights", EXPORT},
     {"names", DIO_OPTION_T_CHOICE, "NAMES", "origin", "origin|timm|torchvision", 0, 0, "Output",
      "how the tensors are called: as in the file that the model came from, or as a library does", EXPORT},

@@ -28,6 +28,7 @@ diopter_status diopter_predict(diopter_model *model, const char *const *paths, s
             .max_bad = api_extra_number(options, "max_bad", use),
             .overwrite = api_extra_flag(options, "overwrite", use),
             .resume = api_extra_flag(options, "resume", use),
+            .exact = api_extra_flag(options, "exact", use),
         };
         status = dio_predict_check(ctx, &how);
         if (status == DIO_OK) status = dio_predict_run(ctx, model->loaded.model, &how, &done);

@@ -43,6 +43,7 @@ struct diopter_model {
     struct dio_stage_summary *stages;
     int n_stages;
     struct dio_plan *plan;              /* of forward, made when first wanted */
+    bool exact;                         /* of that plan */
     char class_buffer[24];
 };
 

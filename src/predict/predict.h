@@ -19,6 +19,7 @@ struct dio_predict_options {
     bool allow_damaged;       /* --allow-damaged: cut pictures are filled with grey */
     double max_bad;           /* --max-bad: share beyond which the run fails; 1: only when every picture was bad */
     bool overwrite, resume;
+    bool exact;               /* dio_plan_options.exact */
 };
 
 struct dio_predict_result {

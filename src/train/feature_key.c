@@ -4,7 +4,7 @@
 #include "train/features.h"
 
 /* Arithmetic of the kernels: raised whenever a change of theirs changes bits. */
-enum { KERNEL_VERSION = 1 };
+enum { KERNEL_VERSION = 2 };
 
 static void add_node(struct dio_sha256 *hash, struct dio_str *text, const struct dio_graph *graph,
                      const struct dio_node *node)
@@ -31,6 +31,7 @@ dio_status dio_feature_key(struct dio_ctx *ctx, const struct dio_feature_key *wh
     dio_str_addf(&text, "diopter features 2, f32, kernels %d at %s, linear %d %s\n", KERNEL_VERSION,
                  ctx->kernels ? dio_isa_name(ctx->kernels->level) : "", ctx->kernels ? (int)ctx->kernels->linear : 0,
                  ctx->kernels ? ctx->kernels->blas.core : "");
+    if (what->exact) dio_str_add(&text, "exact\n");
     dio_image_recipe_write(&text, what->recipe);
     if (what->allow_damaged) dio_str_add(&text, "\ncut pictures filled");
     if (what->augment) {

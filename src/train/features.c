@@ -107,7 +107,7 @@ static dio_status name_views(struct dio_features *features)
         struct view *view = &features->views[v];
         struct dio_feature_key what = {options->graph, &features->frontier, &options->prepare->recipe,
                                        v ? options->augment : NULL, options->seed, v ? (uint32_t)v - 1 : 0,
-                                       options->decode.allow_damaged};
+                                       options->decode.allow_damaged, options->exact};
         char hex[65];
         view->cache.blob.fd = -1;
         DIO_PASS(dio_feature_key(ctx, &what, &view->key));
@@ -122,7 +122,8 @@ static dio_status name_views(struct dio_features *features)
 static dio_status make_prefix(struct dio_features *features)
 {
     const struct dio_graph *graph = features->options.graph;
-    struct dio_plan_options plan = {.batch = (int64_t)features->batch, .memory_limit = features->options.memory_limit};
+    struct dio_plan_options plan = {.batch = (int64_t)features->batch, .memory_limit = features->options.memory_limit,
+                                    .exact = features->options.exact};
     if (!features->prefixed) return DIO_OK;
     return dio_plan_infer(features->ctx, graph, graph->inputs, graph->n_inputs, features->frontier.values,
                           features->frontier.n_values, &plan, &features->prefix);

@@ -23,6 +23,7 @@ struct dio_features_options {
     const char *folder;     /* of the cache */
     uint64_t limit;         /* bytes that the folder's files may take, those of other runs included */
     bool no_cache;
+    bool exact;             /* dio_plan_options.exact of the prefix */
     uint64_t memory_limit;
 };
 
@@ -75,6 +76,7 @@ struct dio_feature_key {
     uint64_t seed;
     uint32_t view;
     bool allow_damaged;                /* rows of cut pictures are in it */
+    bool exact;
 };
 dio_status dio_feature_key(struct dio_ctx *ctx, const struct dio_feature_key *what, struct dio_digest *key);
 

@@ -37,7 +37,8 @@ dio_status dio_loop_scores(struct dio_loop *loop, const uint32_t *items, size_t 
     struct dio_ctx *ctx = loop->ctx;
     struct dio_plan *plan = NULL;
     const struct dio_frontier *frontier = dio_features_frontier(loop->features);
-    struct dio_plan_options options = {.batch = loop->options->batch_size, .memory_limit = ctx->cpu.memory_limit};
+    struct dio_plan_options options = {.batch = loop->options->batch_size, .memory_limit = ctx->cpu.memory_limit,
+                                       .exact = loop->options->exact};
     *set = (struct dio_scores_set){.n_classes = loop->n_classes};
     set->logits = dio_alloc_array(ctx, count * (size_t)loop->n_classes, sizeof *set->logits, "scores");
     set->labels = dio_alloc_array(ctx, count, sizeof *set->labels, "scores");

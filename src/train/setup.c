@@ -302,6 +302,7 @@ static dio_status make_features(struct dio_run *run)
         .folder = folder,
         .limit = (uint64_t)(options->cache_limit * 1e9),
         .no_cache = options->no_cache,
+        .exact = options->exact,
         .memory_limit = run->ctx->cpu.memory_limit,
     };
     dio_status status = folder ? dio_features_open(run->ctx, &features, &run->features) : DIO_ERR_ENV;
