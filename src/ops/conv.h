@@ -1,7 +1,7 @@
 /* What the files of the convolution share; linear layers are convolutions with a 1 x 1 kernel over their rows.
  *
  * conv.c: the operator.  conv_plan.c: geometry, algorithm, cutting into pieces, packing of weights.
- * conv_forward.c, conv_backward.c: dense and grouped convolution.  conv_winograd.c: forward of 3 x 3 kernels by fewer
+ * conv_forward.c, conv_backward.c, conv_weights.c: dense and grouped convolution.  conv_winograd.c: forward of 3 x 3 kernels by fewer
  * multiplications.  conv_depthwise.c: one filter a channel, or a few. */
 #ifndef DIO_OPS_CONV_H
 #define DIO_OPS_CONV_H
@@ -53,9 +53,14 @@ struct dio_conv {
     } cut, dx_cut;
     int tile;              /* DIO_CONV_WINOGRAD: outputs along a side, 2 or 4 */
     int64_t lines;         /* DIO_CONV_FEW, depthwise: output lines of a piece */
-    int64_t dw_channels, dw_taps; /* of a piece of the weight gradient */
-    bool dw_dense;         /* it copies dy's columns side by side first */
-    int64_t dw_lines;      /* output lines between two additions to it */
+    struct {               /* the weight gradient; a unit is what lies between two additions to it */
+        int64_t channels, taps, panels; /* of a piece */
+        int64_t parts, tap_groups, panel_groups, pieces; /* of all */
+        int64_t lines, rows;            /* of a unit: output lines, or rows where a batch is one matrix */
+        bool dense;                     /* pieces copy dy's columns side by side first */
+        int64_t sums;                   /* floats of a piece's part of the gradient */
+        size_t at_shared;               /* where the shares' sums lie in the shared memory */
+    } dw;
 };
 
 /* Fills everything from h to act; c % groups == 0 and k % groups == 0 were checked. */
@@ -101,6 +106,18 @@ void dio_conv_activation_backward(const struct dio_step *step, int64_t piece, vo
 void dio_conv_backward(const struct dio_step *step, int64_t piece, void *scratch);
 int64_t dio_conv_backward_pieces(const struct dio_step *step);
 size_t dio_conv_backward_scratch(const struct dio_conv *conv);
+/* The weights' part of it, in pieces that come first; where the pictures were shared among pieces, a second phase sums up. */
+int64_t dio_conv_weights_pieces(const struct dio_step *step);
+void dio_conv_weights_backward(const struct dio_step *step, int64_t index, void *scratch);
+size_t dio_conv_weights_scratch(const struct dio_conv *conv);
+int64_t dio_conv_weights_sum_pieces(const struct dio_step *step);
+void dio_conv_weights_sum(const struct dio_step *step, int64_t index, void *scratch);
+void dio_conv_weights_plan(struct dio_conv *conv);
+size_t dio_conv_weights_shared(const struct dio_conv *conv, int64_t images); /* bytes, for as many images at most */
+/* DIO_CONV_FEW: copies the lines of x under output lines [first, first + lines) with their padding, and returns the floats
+ * of a line of the copy; dio_conv_copy_floats: of all of them. */
+int64_t dio_conv_copy_lines(const struct dio_conv *conv, const float *x, int64_t first, int64_t lines, float *copy);
+int64_t dio_conv_copy_floats(const struct dio_conv *conv, int64_t lines);
 /* The bias alone: its pieces, blocks of channels. */
 int64_t dio_conv_bias_pieces(const struct dio_step *step);
 void dio_conv_bias_backward(const struct dio_step *step, int64_t index);

@@ -33,17 +33,21 @@ size_t dio_conv_forward_scratch(const struct dio_conv *conv)
     const size_t offsets = (size_t)(conv->cut.row_block * conv->r * (conv->path == DIO_CONV_FEW ? 1 : conv->s)) * sizeof(int32_t);
     if (conv->path == DIO_CONV_POINTWISE) return 0;
     if (conv->path != DIO_CONV_FEW) return offsets;
-    const int64_t height = (conv->lines - 1) * conv->stride[0] + (conv->r - 1) * conv->dilation[0] + 1;
-    const int64_t width = (conv->ow - 1) * conv->stride[1] + conv->s;
-    return (offsets + 63) / 64 * 64 + (size_t)(height * width * conv->c) * sizeof(float);
+    return (offsets + 63) / 64 * 64 + (size_t)dio_conv_copy_floats(conv, conv->lines) * sizeof(float);
 }
 
-/* Copies the lines under output lines [first, first + lines) with their padding, and points each output at its window:
- * a line of the kernel then is one tap of S * C floats, in the order in which weights are packed anyway. */
-static const float *copy_lines(const struct dio_conv *conv, const float *x, int64_t first, int64_t lines, int32_t *offset, float *copy)
+static int64_t copy_height(const struct dio_conv *conv, int64_t lines)
 {
-    const int64_t height = (lines - 1) * conv->stride[0] + (conv->r - 1) * conv->dilation[0] + 1;
-    const int64_t width = (conv->ow - 1) * conv->stride[1] + conv->s;
+    return (lines - 1) * conv->stride[0] + (conv->r - 1) * conv->dilation[0] + 1;
+}
+
+static int64_t copy_width(const struct dio_conv *conv) { return (conv->ow - 1) * conv->stride[1] + conv->s; }
+
+int64_t dio_conv_copy_floats(const struct dio_conv *conv, int64_t lines) { return copy_height(conv, lines) * copy_width(conv) * conv->c; }
+
+int64_t dio_conv_copy_lines(const struct dio_conv *conv, const float *x, int64_t first, int64_t lines, float *copy)
+{
+    const int64_t height = copy_height(conv, lines), width = copy_width(conv);
     const int64_t left = dio_min_i64(conv->left, width), body = dio_max_i64(dio_min_i64(conv->w, width - left), 0);
     const size_t line = (size_t)(width * conv->c) * sizeof *copy;
     for (int64_t y = 0; y < height; y++) {
@@ -57,9 +61,17 @@ static const float *copy_lines(const struct dio_conv *conv, const float *x, int6
         memcpy(out + left * conv->c, x + iy * conv->w * conv->c, (size_t)(body * conv->c) * sizeof *copy);
         memset(out + (left + body) * conv->c, 0, line - (size_t)((left + body) * conv->c) * sizeof *copy);
     }
+    return width * conv->c;
+}
+
+/* Copies the lines under output lines [first, first + lines) with their padding, and points each output at its window:
+ * a line of the kernel then is one tap of S * C floats, in the order in which weights are packed anyway. */
+static const float *copy_lines(const struct dio_conv *conv, const float *x, int64_t first, int64_t lines, int32_t *offset, float *copy)
+{
+    const int64_t line = dio_conv_copy_lines(conv, x, first, lines, copy);
     for (int64_t r = 0; r < conv->r; r++) {
         for (int64_t y = 0; y < lines; y++) {
-            const int64_t at = (y * conv->stride[0] + r * conv->dilation[0]) * width * conv->c;
+            const int64_t at = (y * conv->stride[0] + r * conv->dilation[0]) * line;
             for (int64_t i = 0; i < conv->ow; i++) *offset++ = (int32_t)(at + i * conv->stride[1] * conv->c);
         }
     }

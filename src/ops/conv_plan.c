@@ -7,8 +7,7 @@
 enum {
     FEW_CHANNELS = 8,           /* up to here a line of the kernel makes a better tap than a pixel */
     PIECES = 8,                 /* wanted for one image, where the work allows */
-    CACHED_BYTES = 256 << 10,   /* of a second-level cache, for the pixels of a piece */
-    DW_PIXELS = 256             /* between two additions to a weight gradient */
+    CACHED_BYTES = 256 << 10    /* of a second-level cache, for the pixels of a piece */
 };
 static const int64_t piece_macs = 1 << 19; /* below this, cutting costs more than it shares */
 
@@ -110,19 +109,6 @@ static void plan_packing(struct dio_conv *conv, const struct dio_kernels *kernel
     conv->packed_floats = conv->at_transposed + conv->blocks * conv->transposed_size;
 }
 
-/* A piece of the weight gradient is a panel's part for some channels and all taps, or one tap where that makes too few. */
-static void plan_dw(struct dio_conv *conv)
-{
-    const int64_t taps = conv->r * conv->s, panels = conv->blocks * conv->panels;
-    conv->dw_lines = dio_max_i64(1, DW_PIXELS / conv->ow);
-    conv->dw_taps = taps;
-    conv->dw_channels = dio_min_i64(96, dio_max_i64(12, CACHED_BYTES / 2 / (taps * conv->forward.panel_width * 4) / 12 * 12));
-    while (conv->dw_channels > 12 && panels * dio_ceil_div(conv->block_c, conv->dw_channels) < 2 * PIECES) conv->dw_channels /= 2;
-    if (panels * dio_ceil_div(conv->block_c, conv->dw_channels) < PIECES) conv->dw_taps = 1;
-    /* Where a panel is a cache line wide or less, the copy saves more than it costs; measured. */
-    conv->dw_dense = conv->forward.panel_width <= 16 && conv->k > 16 && conv->dw_channels * conv->dw_taps >= 64;
-}
-
 static void plan_cuts(struct dio_conv *conv)
 {
     const int64_t taps = conv->r * conv->s, width = conv->forward.panel_width, rows = conv->oh * conv->ow;
@@ -136,7 +122,7 @@ static void plan_cuts(struct dio_conv *conv)
         conv->dx_cut = cut_rows(first->height * first->width, conv->block_k * 4, dio_max_i64(first->taps, 1) * conv->block_k * c,
                                 conv->transposed_panels, conv->blocks * conv->n_phases, conv->transposed_size * 4);
     }
-    plan_dw(conv);
+    dio_conv_weights_plan(conv);
 }
 
 const struct dio_conv *dio_conv_plan(struct dio_ctx *ctx, struct dio_step *step, const struct dio_conv_shape *s, bool dx)
@@ -244,6 +230,14 @@ static void pack(const struct dio_step *step, int64_t piece, void *scratch)
     }
 }
 
+static void book_shares(struct dio_step *step)
+{
+    struct dio_conv *conv = (struct dio_conv *)(uintptr_t)step->plan_data; /* still being prepared */
+    conv->dw.at_shared = step->shared_bytes;
+    step->shared_bytes += dio_conv_weights_shared(conv, step->out[0].shape.dims[0]);
+    dio_add_backward(step, dio_conv_weights_sum, dio_conv_weights_sum_pieces);
+}
+
 void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants)
 {
     const struct dio_conv *conv = dio_conv_of(step);
@@ -276,5 +270,6 @@ void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants)
         const size_t scratch = dio_conv_backward_scratch(conv);
         if (scratch > step->scratch_bytes) step->scratch_bytes = scratch;
         dio_add_backward(step, dio_conv_backward, dio_conv_backward_pieces);
+        if (wants->dparam[0]) book_shares(step);
     }
 }

@@ -192,21 +192,25 @@ int main(int argc, char **argv)
     const double peak = dio_peak_flops(&kernels, 0.3) * threads;
     printf("%s, %d threads, batch %d: peak %.0f GF (one thread's times threads)\n", dio_isa_name(kernels.level), threads, (int)batch, peak * 1e-9);
     const struct layer *layers = strcmp(net, "mobilenet_v2") == 0 ? mobilenet_v2 : strcmp(net, "resnext50") == 0 ? resnext50 : resnet50;
-    double sum[4] = {0}, work = 0;
+    double sum[4] = {0}, work[4] = {0};
     for (int i = 0; layers[i].count; i++) {
         double seconds[4], flops;
         time_layer(&b, &layers[i], batch, runs, seconds, &flops);
         printf("%4d x %4d %-46s", (int)layers[i].h, (int)layers[i].c, layers[i].attrs);
-        for (int what = 0; what < 3; what++) {
-            printf("  %5.1f (%3.0f %%)", flops / seconds[what] * 1e-9, 100 * flops / seconds[what] / peak);
+        for (int what = 0; what < 4; what++) {
+            if (what == 1 && layers[i].c <= 3) { /* nobody wants the gradient of pictures */
+                printf("              -");
+                continue;
+            }
+            if (what < 3) printf("  %5.1f (%3.0f %%)", flops / seconds[what] * 1e-9, 100 * flops / seconds[what] / peak);
+            sum[what] += seconds[what] * (double)layers[i].count;
+            work[what] += flops * (double)layers[i].count;
         }
-        for (int what = 0; what < 4; what++) sum[what] += seconds[what] * (double)layers[i].count;
         printf("  packing %.3f ms\n", seconds[3] * 1e3);
-        work += flops * (double)layers[i].count;
     }
     static const char *const names[] = {"forward", "input gradient", "weight gradient"};
     for (int what = 0; what < 3; what++) {
-        printf("%s: %.2f ms, %.0f GF, %.0f %% of peak\n", names[what], sum[what] * 1e3, work / sum[what] * 1e-9, 100 * work / sum[what] / peak);
+        printf("%s: %.2f ms, %.0f GF, %.0f %% of peak\n", names[what], sum[what] * 1e3, work[what] / sum[what] * 1e-9, 100 * work[what] / sum[what] / peak);
     }
     printf("packing: %.2f ms\n", sum[3] * 1e3);
     dio_team_stop(&b.ctx, b.ctx.team);
