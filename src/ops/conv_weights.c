@@ -11,7 +11,10 @@
 enum {
     PIECES = 16,               /* wanted */
     SUM_BYTES = 320 << 10,     /* of a piece's part */
-    UNIT_PIXELS = 192,         /* between two additions to the sums; measured */
+    UNIT_PIXELS = 192,         /* between two additions to the sums, at most, and at least */
+    UNIT_PIXELS_LEAST = 48,
+    UNIT_BYTES = 320 << 10,    /* of x and dy under them */
+    PITCH = 16,                /* floats between copied rows of x: their distance is no multiple of a page's size */
     UNITS_OF_SHARE = 8         /* fewer are not worth a share's sums */
 };
 
@@ -22,8 +25,6 @@ static int64_t sums_of(const struct dio_conv *conv) { return conv->dw.taps * con
 void dio_conv_weights_plan(struct dio_conv *conv)
 {
     const int64_t taps = conv->r * conv->s, most = SUM_BYTES / (int64_t)sizeof(float);
-    conv->dw.lines = dio_max_i64(1, UNIT_PIXELS / conv->ow);
-    conv->dw.rows = UNIT_PIXELS;
     conv->dw.taps = taps;
     conv->dw.panels = conv->panels;
     conv->dw.channels = conv->block_c;
@@ -34,12 +35,18 @@ void dio_conv_weights_plan(struct dio_conv *conv)
         else conv->dw.channels = dio_ceil_div(dio_ceil_div(conv->dw.channels, 2), 12) * 12;
     }
     if (sums_of(conv) > most && conv->path != DIO_CONV_FEW) conv->dw.taps = 1;
+    const int64_t pixel_bytes = (conv->dw.channels + conv->dw.panels * conv->forward.panel_width) * (int64_t)sizeof(float);
+    conv->dw.rows = dio_min_i64(UNIT_PIXELS, dio_max_i64(UNIT_PIXELS_LEAST, UNIT_BYTES / pixel_bytes));
+    conv->dw.lines = dio_max_i64(1, conv->dw.rows / conv->ow);
     conv->dw.parts = dio_ceil_div(conv->block_c, conv->dw.channels);
     conv->dw.tap_groups = dio_ceil_div(taps, conv->dw.taps);
     conv->dw.panel_groups = dio_ceil_div(conv->panels, conv->dw.panels);
     conv->dw.pieces = conv->blocks * conv->dw.panel_groups * conv->dw.tap_groups * conv->dw.parts;
     conv->dw.sums = sums_of(conv);
+    const bool plain = taps == 1 && conv->top == 0 && conv->left == 0 && (conv->oh - 1) * conv->stride[0] < conv->h
+                       && (conv->ow - 1) * conv->stride[1] < conv->w; /* each output has its one pixel */
     conv->dw.dense = conv->k > conv->forward.panel_width && conv->dw.channels * conv->dw.taps >= 64;
+    conv->dw.dense_x = plain && conv->c >= 128 && conv->dw.channels >= 64 && conv->path != DIO_CONV_FEW;
 }
 
 static int64_t units_of(const struct dio_conv *conv, int64_t images)
@@ -105,39 +112,57 @@ static struct panel panel_of(const struct dio_conv *conv, int64_t index)
 /* ---- memory of a piece: its sums, a copy of dy's columns, runs of a tap, a copy of x's lines ---- */
 
 struct scratch {
-    float *sums, *dy, *lines;
+    float *sums, *dy, *x;
     struct dio_gemm_run *runs;
 };
 
+static int64_t unit_pixels(const struct dio_conv *conv) { return conv->path == DIO_CONV_POINTWISE ? conv->dw.rows : conv->dw.lines * conv->ow; }
+
 static size_t bind_scratch(const struct dio_conv *conv, void *memory, struct scratch *s)
 {
-    const int64_t pixels = conv->path == DIO_CONV_POINTWISE ? conv->dw.rows : conv->dw.lines * conv->ow;
-    const size_t sums = (size_t)conv->dw.sums, dy = conv->dw.dense ? (size_t)(pixels * conv->forward.panel_width) : 0;
+    const int64_t pixels = unit_pixels(conv);
+    const size_t sums = (size_t)conv->dw.sums, dy = conv->dw.dense ? (size_t)(pixels * conv->dw.panels * conv->forward.panel_width) : 0;
     const size_t runs = ((size_t)conv->dw.lines * sizeof(struct dio_gemm_run) / sizeof(float) + 15) / 16 * 16;
-    const size_t lines = conv->path == DIO_CONV_FEW ? (size_t)dio_conv_copy_floats(conv, conv->dw.lines) : 0;
+    const size_t x = conv->path == DIO_CONV_FEW ? (size_t)dio_conv_copy_floats(conv, conv->dw.lines)
+                     : conv->dw.dense_x         ? (size_t)(pixels * (conv->dw.channels + PITCH))
+                                                : 0;
     float *base = memory;
     if (base) *s = (struct scratch){base, base + sums, base + sums + dy + runs, (struct dio_gemm_run *)(void *)(base + sums + dy)};
-    return (sums + dy + runs + lines) * sizeof(float);
+    return (sums + dy + runs + x) * sizeof(float);
 }
 
 size_t dio_conv_weights_scratch(const struct dio_conv *conv) { return bind_scratch(conv, NULL, NULL); }
 
 /* ---- adding a unit ---- */
 
-/* Sets where a call finds `rows` rows of dy that start at `dy`.  Columns that lie far apart in memory are copied side by
- * side first: their distances are powers of two more often than not, and meet in a few sets of the near cache. */
-static void bind_dy(const struct dio_conv *conv, const struct panel *panel, const float *dy, int64_t rows, const struct scratch *s,
+static float *dense_dy(const struct dio_conv *conv, const struct piece *p, int64_t panel, int64_t rows, const struct scratch *s)
+{
+    return s->dy + (panel - p->panels.begin) * rows * conv->forward.panel_width;
+}
+
+/* Panels that lie far apart in memory are copied each for itself: the distances of their rows are powers of two more often
+ * than not, and meet in a few sets of the near cache.  Rows are read whole, as they follow one another. */
+static void copy_dy(const struct dio_conv *conv, const struct piece *p, const float *dy, int64_t rows, const struct scratch *s)
+{
+    for (int64_t i = 0; conv->dw.dense && i < rows; i++) {
+        for (int64_t index = p->panels.begin; index < p->panels.end; index++) {
+            const struct panel panel = panel_of(conv, index);
+            float *copy = dense_dy(conv, p, index, rows, s) + i * panel.width;
+            memcpy(copy, dy + i * conv->k + index * conv->forward.panel_width, (size_t)panel.columns * sizeof *copy);
+            for (int j = panel.columns; j < panel.width; j++) copy[j] = 0.0f;
+        }
+    }
+}
+
+/* Where a call finds a panel's columns of `rows` rows of dy that start at `dy`. */
+static void bind_dy(const struct dio_conv *conv, const struct piece *p, int64_t index, const float *dy, int64_t rows, const struct scratch *s,
                     struct dio_gemm_outer *g)
 {
-    g->width = panel->width;
-    g->columns = conv->dw.dense ? panel->width : panel->columns;
-    g->dy = conv->dw.dense ? s->dy : dy;
-    g->dy_step = conv->dw.dense ? panel->width : conv->k;
-    for (int64_t i = 0; conv->dw.dense && i < rows; i++) {
-        float *copy = s->dy + i * panel->width;
-        memcpy(copy, dy + i * conv->k, (size_t)panel->columns * sizeof *copy);
-        memset(copy + panel->columns, 0, (size_t)(panel->width - panel->columns) * sizeof *copy);
-    }
+    const struct panel panel = panel_of(conv, index);
+    g->width = panel.width;
+    g->columns = conv->dw.dense ? panel.width : panel.columns;
+    g->dy = conv->dw.dense ? dense_dy(conv, p, index, rows, s) : dy + index * conv->forward.panel_width;
+    g->dy_step = conv->dw.dense ? panel.width : conv->k;
 }
 
 /* The pixels of some output lines that tap (r, s) meets inside the picture; dy starts with these lines. */
@@ -156,12 +181,10 @@ static int64_t runs_of(const struct dio_conv *conv, int64_t r, int64_t s, struct
 }
 
 /* Few channels: a line of the kernel is one tap of S * C channels over the padded copy. */
-static void add_few(const struct dio_step *step, const struct piece *p, struct dio_range lines, int64_t line, struct dio_gemm_outer *g,
-                    const struct scratch *s)
+static void add_few(const struct dio_step *step, struct dio_range lines, int64_t line, struct dio_gemm_outer *g, const struct scratch *s)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    (void)p;
-    g->x = s->lines;
+    g->x = s->x;
     g->channels = conv->s * conv->c;
     g->n_runs = lines.end - lines.begin;
     for (int64_t r = 0; r < conv->r; r++, g->dw += g->channels * g->width) {
@@ -178,18 +201,18 @@ static void add_lines(const struct dio_step *step, const struct piece *p, int64_
                       const struct scratch *s)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    const int64_t channels = p->channels.end - p->channels.begin;
+    const int64_t channels = p->channels.end - p->channels.begin, pixels = (lines.end - lines.begin) * conv->ow;
     const float *dy = dio_conv_dy(step) + (image * conv->oh + lines.begin) * conv->ow * conv->k + p->block * conv->block_k;
     const float *x = (const float *)step->x[0] + image * conv->h * conv->w * conv->c;
     const bool few = conv->path == DIO_CONV_FEW;
-    const int64_t line = few ? dio_conv_copy_lines(conv, x, lines.begin, lines.end - lines.begin, s->lines) : 0;
+    const int64_t line = few ? dio_conv_copy_lines(conv, x, lines.begin, lines.end - lines.begin, s->x) : 0;
+    copy_dy(conv, p, dy, pixels, s);
     for (int64_t index = p->panels.begin; index < p->panels.end; index++) {
-        const struct panel panel = panel_of(conv, index);
         struct dio_gemm_outer g = {.runs = s->runs, .x_step = conv->stride[1] * conv->c, .channels = channels,
                                    .dw = panel_sums(conv, p, sums, index), .x = x + p->block * conv->block_c + p->channels.begin};
-        bind_dy(conv, &panel, dy + index * conv->forward.panel_width, (lines.end - lines.begin) * conv->ow, s, &g);
+        bind_dy(conv, p, index, dy, pixels, s, &g);
         if (few) {
-            add_few(step, p, lines, line, &g, s);
+            add_few(step, lines, line, &g, s);
             continue;
         }
         for (int64_t t = p->taps.begin; t < p->taps.end; t++, g.dw += channels * g.width) {
@@ -199,32 +222,50 @@ static void add_lines(const struct dio_step *step, const struct piece *p, int64_
     }
 }
 
-/* Rows of a batch that is one matrix. */
-static void add_rows(const struct dio_step *step, const struct piece *p, struct dio_range rows, float *sums, const struct scratch *s)
+/* Outputs whose one pixel lies at x[i * step]: rows of a matrix. */
+static void add_rows(const struct dio_step *step, const struct piece *p, const float *x, int64_t x_step, const float *dy, int64_t rows,
+                     float *sums, const struct scratch *s)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    const int64_t count = rows.end - rows.begin;
-    const float *dy = dio_conv_dy(step) + rows.begin * conv->k;
-    const struct dio_gemm_run run = {0, 0, (int32_t)count};
+    const struct dio_gemm_run run = {0, 0, (int32_t)rows};
+    const int64_t channels = p->channels.end - p->channels.begin;
+    copy_dy(conv, p, dy, rows, s);
     for (int64_t index = p->panels.begin; index < p->panels.end; index++) {
-        const struct panel panel = panel_of(conv, index);
-        struct dio_gemm_outer g = {.runs = &run, .n_runs = 1, .x_step = conv->c, .channels = p->channels.end - p->channels.begin,
-                                   .dw = panel_sums(conv, p, sums, index),
-                                   .x = (const float *)step->x[0] + rows.begin * conv->c + p->channels.begin};
-        bind_dy(conv, &panel, dy + index * conv->forward.panel_width, count, s, &g);
+        struct dio_gemm_outer g = {.runs = &run, .n_runs = 1, .x = x, .x_step = x_step, .channels = channels, .dw = panel_sums(conv, p, sums, index)};
+        bind_dy(conv, p, index, dy, rows, s, &g);
         step->kernels->gemm_outer(&g);
     }
+}
+
+static void copy_pixels(const float *x, int64_t x_step, int64_t pixels, int64_t channels, float *copy)
+{
+    for (int64_t i = 0; i < pixels; i++) memcpy(copy + i * (channels + PITCH), x + i * x_step, (size_t)channels * sizeof *copy);
 }
 
 static void add_unit(const struct dio_step *step, const struct piece *p, int64_t unit, float *sums, const struct scratch *s)
 {
     const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t channels = p->channels.end - p->channels.begin, first = p->block * conv->block_c + p->channels.begin;
+    const float *x = (const float *)step->x[0] + first, *dy = dio_conv_dy(step) + p->block * conv->block_k;
     if (conv->path == DIO_CONV_POINTWISE) {
-        add_rows(step, p, dio_block(dio_conv_rows(step), conv->dw.rows, unit), sums, s);
+        const struct dio_range rows = dio_block(dio_conv_rows(step), conv->dw.rows, unit);
+        const int64_t count = rows.end - rows.begin;
+        if (conv->dw.dense_x) copy_pixels(x + rows.begin * conv->c, conv->c, count, channels, s->x);
+        add_rows(step, p, conv->dw.dense_x ? s->x : x + rows.begin * conv->c, conv->dw.dense_x ? channels + PITCH : conv->c,
+                 dy + rows.begin * conv->k, count, sums, s);
         return;
     }
-    const int64_t of_image = dio_ceil_div(conv->oh, conv->dw.lines);
-    add_lines(step, p, unit / of_image, dio_block(conv->oh, conv->dw.lines, unit % of_image), sums, s);
+    const int64_t of_image = dio_ceil_div(conv->oh, conv->dw.lines), image = unit / of_image;
+    const struct dio_range lines = dio_block(conv->oh, conv->dw.lines, unit % of_image);
+    if (!conv->dw.dense_x) {
+        add_lines(step, p, image, lines, sums, s);
+        return;
+    }
+    for (int64_t y = lines.begin; y < lines.end; y++) {
+        copy_pixels(x + (image * conv->h + y * conv->stride[0]) * conv->w * conv->c, conv->stride[1] * conv->c, conv->ow, channels,
+                    s->x + (y - lines.begin) * conv->ow * (channels + PITCH));
+    }
+    add_rows(step, p, s->x, channels + PITCH, dy + (image * conv->oh + lines.begin) * conv->ow * conv->k, (lines.end - lines.begin) * conv->ow, sums, s);
 }
 
 /* ---- writing the gradient ---- */
