@@ -29,12 +29,22 @@ struct dio_rng dio_rng_make(uint64_t seed, enum dio_rng_purpose purpose, uint32_
     return (struct dio_rng){.seed = seed, .purpose = (uint32_t)purpose, .epoch = epoch, .index = index};
 }
 
+void dio_rng_counter(const struct dio_rng *rng, uint32_t counter[4], uint32_t key[2])
+{
+    key[0] = (uint32_t)rng->seed;
+    key[1] = (uint32_t)(rng->seed >> 32);
+    counter[0] = rng->draw;
+    counter[1] = (uint32_t)rng->index;
+    counter[2] = (uint32_t)(rng->index >> 32);
+    counter[3] = rng->purpose << 24 ^ rng->epoch;
+}
+
 uint32_t dio_rng_u32(struct dio_rng *rng)
 {
     if (rng->left == 0) {
-        uint32_t key[2] = {(uint32_t)rng->seed, (uint32_t)(rng->seed >> 32)};
-        uint32_t counter[4] = {rng->draw++, (uint32_t)rng->index, (uint32_t)(rng->index >> 32),
-                               rng->purpose << 24 ^ rng->epoch};
+        uint32_t key[2], counter[4];
+        dio_rng_counter(rng, counter, key);
+        rng->draw++;
         dio_philox4x32(counter, key, rng->block);
         rng->left = 4;
     }

@@ -30,6 +30,8 @@ struct dio_rng {
 void dio_philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
 struct dio_rng dio_rng_make(uint64_t seed, enum dio_rng_purpose purpose, uint32_t epoch, uint64_t index);
+/* Counter and key of the next four numbers. */
+void dio_rng_counter(const struct dio_rng *rng, uint32_t counter[4], uint32_t key[2]);
 uint32_t dio_rng_u32(struct dio_rng *rng);
 uint64_t dio_rng_below(struct dio_rng *rng, uint64_t bound);    /* uniform in 0..bound-1 without bias; bound 0 gives 0 */
 double dio_rng_uniform(struct dio_rng *rng);                    /* [0, 1), 53 bits */

@@ -39,4 +39,14 @@ typedef void dio_norm_sums_fn(const struct dio_norm_rows *n, double *sum, double
 typedef void dio_norm_rows_fn(const struct dio_norm_rows *n);
 /* norm_gradient: out (+)= scale * (dy - offset - (x - mean) * slope), or scale * dy; out may be dy. */
 
+/* y[i] (+)= x[i] * factor where number i of a stream is at least `threshold`, else 0; y may be x.  Number i is the one that
+ * base/rng.h draws i-th: number i % 4 of Philox4x32-10 for the counter {i / 4, counter[1..3]}. */
+struct dio_dropout {
+    uint32_t key[2], counter[4]; /* counter[0] is not read */
+    uint64_t threshold;          /* 0 to 2^32 */
+    float factor;
+    bool add;
+};
+typedef void dio_dropout_fn(const struct dio_dropout *d, const float *x, float *y, int64_t n);
+
 #endif

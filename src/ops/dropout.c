@@ -34,14 +34,15 @@ static void drop(const struct dio_step *step, int64_t image, const float *src, f
         if (src != dst) dio_put_row(dst, src, count, add);
         return;
     }
-    float factor = attrs->p < 1 ? (float)(1 / (1 - attrs->p)) : 0;
-    uint64_t threshold = (uint64_t)(attrs->p * 4294967296.0); /* of 2^32 draws, so many fall */
-    uint64_t index = (step->step_index >> 32 << 32) | (uint64_t)image;
-    struct dio_rng rng = dio_rng_make(step->seed, DIO_RNG_DROPOUT, (uint32_t)step->step_index, index);
-    for (int64_t i = 0; i < count; i++) {
-        float value = dio_rng_u32(&rng) < threshold ? 0 : src[i] * factor;
-        dst[i] = add ? dst[i] + value : value;
-    }
+    const uint64_t index = (step->step_index >> 32 << 32) | (uint64_t)image;
+    const struct dio_rng rng = dio_rng_make(step->seed, DIO_RNG_DROPOUT, (uint32_t)step->step_index, index);
+    struct dio_dropout dropout = {
+        .threshold = (uint64_t)(attrs->p * 4294967296.0), /* of 2^32 draws, so many fall */
+        .factor = attrs->p < 1 ? (float)(1 / (1 - attrs->p)) : 0,
+        .add = add,
+    };
+    dio_rng_counter(&rng, dropout.counter, dropout.key);
+    step->kernels->dropout(&dropout, src, dst, count);
 }
 
 static void forward(const struct dio_step *step, int64_t piece, void *scratch)

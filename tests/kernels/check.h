@@ -48,5 +48,6 @@ void check_norm_sums(struct run *run);
 void check_norm_gradient_sums(struct run *run);
 void check_norm_apply(struct run *run);
 void check_norm_gradient(struct run *run);
+void check_dropout(struct run *run);
 
 #endif

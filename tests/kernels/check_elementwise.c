@@ -165,3 +165,21 @@ void check_norm_gradient(struct run *run)
               4, "out", i / n.channels, c);
     }
 }
+
+/* Against the stream drawn number by number. */
+void check_dropout(struct run *run)
+{
+    const int64_t n = number(run, "n", 1), percent = number(run, "percent", 50);
+    const bool add = number(run, "add", 0) != 0;
+    struct dio_rng rng = dio_rng_make(0x1234567890abcdef, DIO_RNG_DROPOUT, 77, 0xfedcba9876543210);
+    struct dio_dropout d = {.threshold = (uint64_t)percent * (UINT64_C(1) << 32) / 100, .factor = 1.25f, .add = add};
+    dio_rng_counter(&rng, d.counter, d.key);
+    const float *x = awkward(run, n), *before = filled(run, n);
+    float *y = buffer(run, n);
+    if (add) memcpy(y, before, (size_t)n * sizeof *y);
+    run->kernels->dropout(&d, x, y, n);
+    for (int64_t i = 0; i < n; i++) {
+        const float value = dio_rng_u32(&rng) < d.threshold ? 0.0f : x[i] * d.factor;
+        same_number(run, y[i], add ? before[i] + value : value, i);
+    }
+}

@@ -103,6 +103,12 @@ static const char *const cases[] = {
     "norm_gradient rows=9 channels=37 add=1",
     "norm_gradient rows=9 channels=37 add=1 constants=1",
     "norm_gradient rows=5 channels=16 constants=1",
+    "dropout n=1",
+    "dropout n=63 add=1",
+    "dropout n=64 percent=20",
+    "dropout n=1037 percent=80 add=1",
+    "dropout n=65 percent=100",
+    "dropout n=65 percent=0",
     "add_to n=1003",
     "add_to n=0",
     "column_sums rows=1 columns=1",
@@ -164,6 +170,7 @@ static const struct check {
     {"norm_gradient_sums", check_norm_gradient_sums},
     {"norm_apply", check_norm_apply},
     {"norm_gradient", check_norm_gradient},
+    {"dropout", check_dropout},
 };
 
 static bool is_case_of(const char *line, const char *slot)
