@@ -7,6 +7,15 @@ const double dio_imagenet_mean[3] = {0.485, 0.456, 0.406};
 const double dio_imagenet_std[3] = {0.229, 0.224, 0.225};
 const double dio_half[3] = {0.5, 0.5, 0.5};
 
+int dio_build_residual(struct dio_graph *graph, const char *prefix, int branch, int shortcut)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s.add", prefix);
+    int sum = dio_node2(graph, "add", name, branch, shortcut, "%s", "");
+    snprintf(name, sizeof name, "%s.relu", prefix);
+    return dio_node1(graph, "activation", name, sum, "kind=relu");
+}
+
 void dio_build_pooled_head(struct dio_graph *graph, int x, const char *head, int64_t classes, int *features, int *logits)
 {
     *features = dio_node1(graph, "global_avg_pool", "avgpool", x, "%s", "");

@@ -23,6 +23,9 @@ int dio_build_conv(const struct dio_build *build, int x, const char *name, const
 int dio_build_conv_bn(const struct dio_build *build, int x, const char *conv_name, const char *bn_name,
                       const struct dio_build_conv *conv, const char *activation);
 
+/* The end of a residual block: PREFIX.add of branch and shortcut, PREFIX.relu. */
+int dio_build_residual(struct dio_graph *graph, const char *prefix, int branch, int shortcut);
+
 /* Global pooling to the features and, where classes are wanted, a linear layer in the stage "head": names as PyTorch's
  * ResNets have them.  logits -1: no head. */
 void dio_build_pooled_head(struct dio_graph *graph, int x, const char *head, int64_t classes, int *features, int *logits);

@@ -172,9 +172,10 @@ static int build_block(const struct dio_build *nodes, const struct namer *namer,
     return y;
 }
 
-void dio_inverted_build(struct dio_graph *graph, const struct dio_inverted *net, const struct dio_arch_config *config,
+void dio_inverted_build(struct dio_graph *graph, const struct dio_arch_variant *variant, const struct dio_arch_config *config,
                         int *features, int *logits)
 {
+    const struct dio_inverted *net = variant->data;
     const struct dio_build nodes = {graph, config->bn_eps, config->pad_mode && strcmp(config->pad_mode, "same") == 0};
     const struct namer namer = namer_of(net, config->naming);
     int x = dio_build_input(graph, config);

@@ -16,7 +16,8 @@ struct dio_inverted {
     double dropout;  /* before the classifier; 0: none */
 };
 
-void dio_inverted_build(struct dio_graph *graph, const struct dio_inverted *net, const struct dio_arch_config *config,
+/* dio_arch.build of families whose variants' data is a dio_inverted. */
+void dio_inverted_build(struct dio_graph *graph, const struct dio_arch_variant *variant, const struct dio_arch_config *config,
                         int *features, int *logits);
 /* Every convolution there with its shape, no block too many, no squeeze-and-excitation.  Fills classes and channels. */
 bool dio_inverted_fits(const struct dio_tensor_list *tensors, const struct dio_inverted *net, enum dio_naming naming,

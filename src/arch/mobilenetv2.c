@@ -23,12 +23,6 @@ static const struct dio_arch_variant variants[] = {
     {.name = NULL},
 };
 
-static void build(struct dio_graph *graph, const struct dio_arch_variant *variant, const struct dio_arch_config *config,
-                  int *features, int *logits)
-{
-    dio_inverted_build(graph, variant->data, config, features, logits);
-}
-
 static bool recognise(const struct dio_arch *arch, const struct dio_tensor_list *tensors,
                       const struct dio_arch_variant *hint, struct dio_arch_match *match)
 {
@@ -60,7 +54,7 @@ const struct dio_arch dio_arch_mobilenetv2 = {
     .variants = variants,
     .namings = {DIO_NAMES_TORCHVISION, DIO_NAMES_TIMM},
     .anchors = anchors,
-    .build = build,
+    .build = dio_inverted_build,
     .recognise = recognise,
     .defaults = defaults,
 };

@@ -92,12 +92,7 @@ static int residual_block(const struct dio_build *build, int x, const struct lay
         y = unit(build, y, block, 1, &(struct dio_build_conv){out, 3, block->stride, 1, -1, false}, "relu");
         y = unit(build, y, block, 2, &(struct dio_build_conv){out, 3, 1, 1, -1, false}, NULL);
     }
-    x = shortcut(build, x, block, out);
-    char name[64];
-    snprintf(name, sizeof name, "%s.add", block->prefix);
-    y = dio_node2(build->graph, "add", name, y, x, "%s", "");
-    snprintf(name, sizeof name, "%s.relu", block->prefix);
-    return dio_node1(build->graph, "activation", name, y, "kind=relu");
+    return dio_build_residual(build->graph, block->prefix, y, shortcut(build, x, block, out));
 }
 
 static void build(struct dio_graph *graph, const struct dio_arch_variant *variant, const struct dio_arch_config *config,

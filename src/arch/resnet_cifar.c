@@ -45,7 +45,7 @@ static const char *shortcut_name(enum dio_naming naming) { return naming == DIO_
 static int residual_block(const struct dio_build *build, int x, const char *prefix, int64_t width, int64_t stride,
                           bool projected, enum dio_naming naming)
 {
-    char conv[64], bn[64], name[64];
+    char conv[64], bn[64];
     snprintf(conv, sizeof conv, "%s.conv1", prefix);
     snprintf(bn, sizeof bn, "%s.bn1", prefix);
     int y = dio_build_conv_bn(build, x, conv, bn, &(struct dio_build_conv){width, 3, stride, 1, -1, false}, "relu");
@@ -57,13 +57,11 @@ static int residual_block(const struct dio_build *build, int x, const char *pref
         snprintf(bn, sizeof bn, "%s.%s.1", prefix, shortcut_name(naming));
         x = dio_build_conv_bn(build, x, conv, bn, &(struct dio_build_conv){width, 1, stride, 1, -1, false}, NULL);
     } else if (stride > 1) {
+        char name[64];
         snprintf(name, sizeof name, "%s.shortcut", prefix);
         x = dio_node1(build->graph, "subsample_pad", name, x, "stride=%lld channels=%lld", (long long)stride, (long long)width);
     }
-    snprintf(name, sizeof name, "%s.add", prefix);
-    y = dio_node2(build->graph, "add", name, y, x, "%s", "");
-    snprintf(name, sizeof name, "%s.relu", prefix);
-    return dio_node1(build->graph, "activation", name, y, "kind=relu");
+    return dio_build_residual(build->graph, prefix, y, x);
 }
 
 static void build(struct dio_graph *graph, const struct dio_arch_variant *variant, const struct dio_arch_config *config,

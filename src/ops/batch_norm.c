@@ -20,7 +20,7 @@ static const struct dio_attr_def attr_defs[] = {
     {.name = NULL},
 };
 
-enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR, BATCHES, MAX_BLOCKS = 256 };
+enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR, BATCHES };
 
 double dio_batch_norm_eps(const void *attrs) { return ((const struct attrs *)attrs)->eps; }
 
@@ -66,22 +66,6 @@ static void pack(const struct dio_step *step, int64_t piece, void *scratch)
 
 /* ---- blocks of rows, for sums ---- */
 
-static int64_t sum_block_rows(const struct dio_step *step)
-{
-    int64_t rows = step->n * dio_image_rows(&step->in[0]);
-    return dio_max_i64(dio_block_rows(dio_channels(&step->in[0])), dio_ceil_div(rows, MAX_BLOCKS));
-}
-
-static int64_t sum_blocks(const struct dio_step *step)
-{
-    return dio_ceil_div(step->n * dio_image_rows(&step->in[0]), sum_block_rows(step));
-}
-
-static int64_t channel_blocks(const struct dio_step *step)
-{
-    return dio_ceil_div(dio_channels(&step->in[0]), DIO_CHANNEL_BLOCK);
-}
-
 /* Two sums for each channel and block: [block][2][C] in `shared`, the backward's coefficients [2][C] behind them. */
 static double *block_sums(const struct dio_step *step, int64_t block)
 {
@@ -90,7 +74,7 @@ static double *block_sums(const struct dio_step *step, int64_t block)
 
 static void total(const struct dio_step *step, int64_t c, double *first, double *second)
 {
-    int64_t channels = dio_channels(&step->in[0]), blocks = sum_blocks(step);
+    int64_t channels = dio_channels(&step->in[0]), blocks = dio_pieces_sums(step);
     *first = *second = 0;
     for (int64_t block = 0; block < blocks; block++) {
         *first += block_sums(step, block)[c];
@@ -111,11 +95,6 @@ static struct dio_norm_rows norm_rows(const struct dio_step *step, struct dio_ra
         .mean = f.mean, .scale = f.scale, .shift = step->param[BIAS]};
 }
 
-static struct dio_range sum_range(const struct dio_step *step, int64_t piece)
-{
-    return dio_block(step->n * dio_image_rows(&step->in[0]), sum_block_rows(step), piece);
-}
-
 static struct dio_range row_range(const struct dio_step *step, int64_t piece)
 {
     return dio_block(step->n * dio_image_rows(&step->in[0]), dio_block_rows(dio_channels(&step->in[0])), piece);
@@ -124,7 +103,7 @@ static struct dio_range row_range(const struct dio_step *step, int64_t piece)
 static void sum_inputs(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
-    struct dio_norm_rows n = norm_rows(step, sum_range(step, piece));
+    struct dio_norm_rows n = norm_rows(step, dio_sum_rows(step, piece));
     double *sums = block_sums(step, piece);
     step->kernels->norm_sums(&n, sums, sums + n.channels);
 }
@@ -174,7 +153,7 @@ static void normalise(const struct dio_step *step, int64_t piece, void *scratch)
 static void sum_gradients(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
-    struct dio_norm_rows n = norm_rows(step, sum_range(step, piece));
+    struct dio_norm_rows n = norm_rows(step, dio_sum_rows(step, piece));
     double *sums = block_sums(step, piece);
     step->kernels->norm_gradient_sums(&n, sums, sums + n.channels);
 }
@@ -186,7 +165,7 @@ static void finish_gradients(const struct dio_step *step, int64_t piece, void *s
     struct dio_range range = dio_block(channels, DIO_CHANNEL_BLOCK, piece);
     struct factors f = factors_of(step);
     double count = (double)(step->n * dio_image_rows(&step->in[0]));
-    float *offset = (float *)block_sums(step, sum_blocks(step)), *slope = offset + channels;
+    float *offset = (float *)block_sums(step, dio_pieces_sums(step)), *slope = offset + channels;
     for (int64_t c = range.begin; c < range.end; c++) {
         double sum, products;
         total(step, c, &sum, &products);
@@ -210,7 +189,7 @@ static void input_gradient(const struct dio_step *step, int64_t piece, void *scr
     n.out = step->dx[0] + range.begin * n.channels;
     n.add = step->add_dx[0];
     if (step->train_stats) {
-        n.offset = (const float *)block_sums(step, sum_blocks(step));
+        n.offset = (const float *)block_sums(step, dio_pieces_sums(step));
         n.slope = n.offset + n.channels;
     }
     step->kernels->norm_gradient(&n);
@@ -224,8 +203,8 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
     bool backward = of_params || wants->dx[0];
     if (step->train_stats) {
         step->saved_bytes = 3 * channels * sizeof(float);
-        dio_add_forward(step, sum_inputs, sum_blocks);
-        dio_add_forward(step, finish_statistics, channel_blocks);
+        dio_add_forward(step, sum_inputs, dio_pieces_sums);
+        dio_add_forward(step, finish_statistics, dio_pieces_channels);
     } else {
         step->packed_bytes = 3 * channels * sizeof(float);
         step->pack[step->n_pack++] = (struct dio_op_phase){pack, dio_pieces_one};
@@ -233,10 +212,10 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
     dio_add_forward(step, normalise, dio_pieces_rows);
     step->reads_x = of_params || (backward && step->train_stats);
     step->in_place = !step->reads_x;
-    if (step->train_stats || of_params) step->shared_bytes = (MAX_BLOCKS + 1) * 2 * channels * sizeof(double);
+    if (step->train_stats || of_params) step->shared_bytes = (DIO_MAX_SUMS + 1) * 2 * channels * sizeof(double);
     if (step->train_stats ? backward : of_params) {
-        dio_add_backward(step, sum_gradients, sum_blocks);
-        dio_add_backward(step, finish_gradients, channel_blocks);
+        dio_add_backward(step, sum_gradients, dio_pieces_sums);
+        dio_add_backward(step, finish_gradients, dio_pieces_channels);
     }
     if (wants->dx[0]) dio_add_backward(step, input_gradient, dio_pieces_rows);
     return DIO_OK;

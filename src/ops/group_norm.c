@@ -97,27 +97,10 @@ static void sum_gradients(const struct dio_step *step, int64_t piece, void *scra
     }
 }
 
-static int64_t channel_blocks(const struct dio_step *step)
-{
-    return dio_ceil_div(dio_channels(&step->in[0]), DIO_CHANNEL_BLOCK);
-}
-
-static void put(float *gradient, double value, bool add) { *gradient = (float)(add ? *gradient + value : value); }
-
 static void finish_gradients(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
-    int64_t channels = dio_channels(&step->in[0]);
-    struct dio_range range = dio_block(channels, DIO_CHANNEL_BLOCK, piece);
-    for (int64_t c = range.begin; c < range.end; c++) {
-        double of_bias = 0, of_weight = 0;
-        for (int64_t image = 0; image < step->n; image++) {
-            of_bias += ((const double *)step->shared)[image * 2 * channels + c];
-            of_weight += ((const double *)step->shared)[(image * 2 + 1) * channels + c];
-        }
-        if (step->dparam[WEIGHT]) put(&step->dparam[WEIGHT][c], of_weight, step->add_dparam[WEIGHT]);
-        if (step->dparam[BIAS]) put(&step->dparam[BIAS][c], of_bias, step->add_dparam[BIAS]);
-    }
+    dio_finish_scale_and_shift(step, step->n, piece);
 }
 
 static void input_gradient(const struct dio_step *step, int64_t piece, void *scratch)
@@ -154,7 +137,7 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
     if (of_params) {
         step->shared_bytes = (size_t)(step->in[0].shape.dims[0] * dio_channels(&step->in[0])) * 2 * sizeof(double);
         dio_add_backward(step, sum_gradients, pieces);
-        dio_add_backward(step, finish_gradients, channel_blocks);
+        dio_add_backward(step, finish_gradients, dio_pieces_channels);
     }
     if (wants->dx[0]) dio_add_backward(step, input_gradient, pieces);
     return DIO_OK;

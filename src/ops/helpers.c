@@ -27,6 +27,45 @@ int64_t dio_pieces_image_channels(const struct dio_step *step)
     return step->n * dio_ceil_div(dio_channels(&step->in[0]), DIO_CHANNEL_BLOCK);
 }
 
+int64_t dio_pieces_channels(const struct dio_step *step)
+{
+    return dio_ceil_div(dio_channels(&step->in[0]), DIO_CHANNEL_BLOCK);
+}
+
+static int64_t all_rows(const struct dio_step *step) { return step->n * dio_image_rows(&step->in[0]); }
+
+static int64_t rows_of_a_sum(const struct dio_step *step)
+{
+    return dio_max_i64(dio_block_rows(dio_channels(&step->in[0])), dio_ceil_div(all_rows(step), DIO_MAX_SUMS));
+}
+
+int64_t dio_pieces_sums(const struct dio_step *step)
+{
+    return dio_ceil_div(all_rows(step), rows_of_a_sum(step));
+}
+
+struct dio_range dio_sum_rows(const struct dio_step *step, int64_t piece)
+{
+    return dio_block(all_rows(step), rows_of_a_sum(step), piece);
+}
+
+static void put(float *gradient, double value, bool add) { *gradient = (float)(add ? *gradient + value : value); }
+
+void dio_finish_scale_and_shift(const struct dio_step *step, int64_t sums, int64_t piece)
+{
+    int64_t channels = dio_channels(&step->in[0]);
+    struct dio_range range = dio_block(channels, DIO_CHANNEL_BLOCK, piece);
+    for (int64_t c = range.begin; c < range.end; c++) {
+        double of_bias = 0, of_weight = 0;
+        for (int64_t i = 0; i < sums; i++) {
+            of_bias += ((const double *)step->shared)[i * 2 * channels + c];
+            of_weight += ((const double *)step->shared)[(i * 2 + 1) * channels + c];
+        }
+        if (step->dparam[0]) put(&step->dparam[0][c], of_weight, step->add_dparam[0]);
+        if (step->dparam[1]) put(&step->dparam[1][c], of_bias, step->add_dparam[1]);
+    }
+}
+
 int64_t dio_pieces_one(const struct dio_step *step)
 {
     (void)step;

@@ -46,7 +46,17 @@ int64_t dio_pieces_output_elements(const struct dio_step *step);
 int64_t dio_pieces_rows(const struct dio_step *step);           /* of input 0 */
 int64_t dio_pieces_images(const struct dio_step *step);
 int64_t dio_pieces_image_channels(const struct dio_step *step); /* image x block of DIO_CHANNEL_BLOCK channels of input 0 */
+int64_t dio_pieces_channels(const struct dio_step *step);       /* blocks of DIO_CHANNEL_BLOCK channels of input 0 */
 int64_t dio_pieces_one(const struct dio_step *step);
+
+/* Sums over all rows of input 0: first over the rows of a piece, at most DIO_MAX_SUMS pieces cut by shape, then over the
+ * pieces in order. */
+enum { DIO_MAX_SUMS = 256 };
+int64_t dio_pieces_sums(const struct dio_step *step);
+struct dio_range dio_sum_rows(const struct dio_step *step, int64_t piece);
+/* The gradients of a norm's weight and bias (parameters 0 and 1) from sums of doubles [sums][bias's, weight's][C] in `shared`;
+ * a piece is a block of channels. */
+void dio_finish_scale_and_shift(const struct dio_step *step, int64_t sums, int64_t piece);
 
 void dio_add_forward(struct dio_step *step, dio_op_fn *run, dio_pieces_fn *pieces);
 void dio_add_backward(struct dio_step *step, dio_op_fn *run, dio_pieces_fn *pieces);

@@ -14,7 +14,7 @@ static const struct dio_attr_def attr_defs[] = {
     {.name = NULL},
 };
 
-enum { WEIGHT, BIAS, MAX_BLOCKS = 256 };
+enum { WEIGHT, BIAS };
 
 static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, struct dio_op_shapes *shapes)
 {
@@ -86,28 +86,12 @@ static void input_gradient(const struct dio_step *step, int64_t piece, void *scr
 
 /* ---- gradients of the parameters: sums over blocks of rows, then over the blocks in order ---- */
 
-static int64_t sum_rows(const struct dio_step *step)
-{
-    int64_t rows = step->n * dio_image_rows(&step->in[0]);
-    return dio_max_i64(dio_block_rows(dio_channels(&step->in[0])), dio_ceil_div(rows, MAX_BLOCKS));
-}
-
-static int64_t sum_blocks(const struct dio_step *step)
-{
-    return dio_ceil_div(step->n * dio_image_rows(&step->in[0]), sum_rows(step));
-}
-
-static int64_t channel_blocks(const struct dio_step *step)
-{
-    return dio_ceil_div(dio_channels(&step->in[0]), DIO_CHANNEL_BLOCK);
-}
-
 static void sum_gradients(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
     const struct attrs *attrs = step->attrs;
     int64_t channels = dio_channels(&step->in[0]);
-    struct dio_range rows = dio_block(step->n * dio_image_rows(&step->in[0]), sum_rows(step), piece);
+    struct dio_range rows = dio_sum_rows(step, piece);
     double *of_bias = (double *)step->shared + piece * 2 * channels, *of_weight = of_bias + channels;
     memset(of_bias, 0, (size_t)channels * 2 * sizeof *of_bias);
     for (int64_t row = rows.begin; row < rows.end; row++) {
@@ -121,22 +105,10 @@ static void sum_gradients(const struct dio_step *step, int64_t piece, void *scra
     }
 }
 
-static void put(float *gradient, double value, bool add) { *gradient = (float)(add ? *gradient + value : value); }
-
 static void finish_gradients(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
-    int64_t channels = dio_channels(&step->in[0]), blocks = sum_blocks(step);
-    struct dio_range range = dio_block(channels, DIO_CHANNEL_BLOCK, piece);
-    for (int64_t c = range.begin; c < range.end; c++) {
-        double of_bias = 0, of_weight = 0;
-        for (int64_t block = 0; block < blocks; block++) {
-            of_bias += ((const double *)step->shared)[block * 2 * channels + c];
-            of_weight += ((const double *)step->shared)[(block * 2 + 1) * channels + c];
-        }
-        if (step->dparam[WEIGHT]) put(&step->dparam[WEIGHT][c], of_weight, step->add_dparam[WEIGHT]);
-        if (step->dparam[BIAS]) put(&step->dparam[BIAS][c], of_bias, step->add_dparam[BIAS]);
-    }
+    dio_finish_scale_and_shift(step, dio_pieces_sums(step), piece);
 }
 
 static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const struct dio_step_wants *wants)
@@ -147,9 +119,9 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
     step->reads_x = of_params || wants->dx[0];
     step->in_place = !step->reads_x;
     if (of_params) {
-        step->shared_bytes = (size_t)dio_channels(&step->in[0]) * MAX_BLOCKS * 2 * sizeof(double);
-        dio_add_backward(step, sum_gradients, sum_blocks);
-        dio_add_backward(step, finish_gradients, channel_blocks);
+        step->shared_bytes = (size_t)dio_channels(&step->in[0]) * DIO_MAX_SUMS * 2 * sizeof(double);
+        dio_add_backward(step, sum_gradients, dio_pieces_sums);
+        dio_add_backward(step, finish_gradients, dio_pieces_channels);
     }
     if (wants->dx[0]) dio_add_backward(step, input_gradient, dio_pieces_rows);
     return DIO_OK;

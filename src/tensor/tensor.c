@@ -12,44 +12,39 @@
 enum dtype_kind { KIND_FLOAT, KIND_INTEGER, KIND_OTHER };
 
 static const struct {
-    const char *name, *torch;
+    const char *name;
     int bits;
     enum dtype_kind kind;
 } dtypes[DIO_DTYPE_COUNT] = {
-    [DIO_F32] = {"F32", "float32", 32, KIND_FLOAT},
-    [DIO_F16] = {"F16", "float16", 16, KIND_FLOAT},
-    [DIO_BF16] = {"BF16", "bfloat16", 16, KIND_FLOAT},
-    [DIO_F64] = {"F64", "float64", 64, KIND_FLOAT},
-    [DIO_BOOL] = {"BOOL", "bool", 8, KIND_INTEGER},
-    [DIO_U8] = {"U8", "uint8", 8, KIND_INTEGER},
-    [DIO_I8] = {"I8", "int8", 8, KIND_INTEGER},
-    [DIO_U16] = {"U16", "uint16", 16, KIND_INTEGER},
-    [DIO_I16] = {"I16", "int16", 16, KIND_INTEGER},
-    [DIO_U32] = {"U32", "uint32", 32, KIND_INTEGER},
-    [DIO_I32] = {"I32", "int32", 32, KIND_INTEGER},
-    [DIO_U64] = {"U64", "uint64", 64, KIND_INTEGER},
-    [DIO_I64] = {"I64", "int64", 64, KIND_INTEGER},
-    [DIO_F8_E4M3] = {"F8_E4M3", "float8_e4m3fn", 8, KIND_OTHER},
-    [DIO_F8_E5M2] = {"F8_E5M2", "float8_e5m2", 8, KIND_OTHER},
-    [DIO_F8_E8M0] = {"F8_E8M0", "float8_e8m0fnu", 8, KIND_OTHER},
-    [DIO_F8_E4M3FNUZ] = {"F8_E4M3FNUZ", "float8_e4m3fnuz", 8, KIND_OTHER},
-    [DIO_F8_E5M2FNUZ] = {"F8_E5M2FNUZ", "float8_e5m2fnuz", 8, KIND_OTHER},
-    [DIO_F6_E2M3] = {"F6_E2M3", NULL, 6, KIND_OTHER},
-    [DIO_F6_E3M2] = {"F6_E3M2", NULL, 6, KIND_OTHER},
-    [DIO_F4] = {"F4", NULL, 4, KIND_OTHER},
-    [DIO_C32] = {"C32", "complex32", 32, KIND_OTHER},
-    [DIO_C64] = {"C64", "complex64", 64, KIND_OTHER},
-    [DIO_C128] = {"C128", "complex128", 128, KIND_OTHER},
+    [DIO_F32] = {"F32", 32, KIND_FLOAT},
+    [DIO_F16] = {"F16", 16, KIND_FLOAT},
+    [DIO_BF16] = {"BF16", 16, KIND_FLOAT},
+    [DIO_F64] = {"F64", 64, KIND_FLOAT},
+    [DIO_BOOL] = {"BOOL", 8, KIND_INTEGER},
+    [DIO_U8] = {"U8", 8, KIND_INTEGER},
+    [DIO_I8] = {"I8", 8, KIND_INTEGER},
+    [DIO_U16] = {"U16", 16, KIND_INTEGER},
+    [DIO_I16] = {"I16", 16, KIND_INTEGER},
+    [DIO_U32] = {"U32", 32, KIND_INTEGER},
+    [DIO_I32] = {"I32", 32, KIND_INTEGER},
+    [DIO_U64] = {"U64", 64, KIND_INTEGER},
+    [DIO_I64] = {"I64", 64, KIND_INTEGER},
+    [DIO_F8_E4M3] = {"F8_E4M3", 8, KIND_OTHER},
+    [DIO_F8_E5M2] = {"F8_E5M2", 8, KIND_OTHER},
+    [DIO_F8_E8M0] = {"F8_E8M0", 8, KIND_OTHER},
+    [DIO_F8_E4M3FNUZ] = {"F8_E4M3FNUZ", 8, KIND_OTHER},
+    [DIO_F8_E5M2FNUZ] = {"F8_E5M2FNUZ", 8, KIND_OTHER},
+    [DIO_F6_E2M3] = {"F6_E2M3", 6, KIND_OTHER},
+    [DIO_F6_E3M2] = {"F6_E3M2", 6, KIND_OTHER},
+    [DIO_F4] = {"F4", 4, KIND_OTHER},
+    [DIO_C32] = {"C32", 32, KIND_OTHER},
+    [DIO_C64] = {"C64", 64, KIND_OTHER},
+    [DIO_C128] = {"C128", 128, KIND_OTHER},
 };
 
 const char *dio_dtype_name(enum dio_dtype dtype)
 {
     return dtypes[dtype].name;
-}
-
-const char *dio_dtype_torch_name(enum dio_dtype dtype)
-{
-    return dtypes[dtype].torch;
 }
 
 bool dio_dtype_parse(const char *name, size_t length, enum dio_dtype *out)

@@ -17,8 +17,7 @@ enum dio_dtype {
     DIO_DTYPE_COUNT
 };
 
-const char *dio_dtype_name(enum dio_dtype dtype);       /* safetensors' spelling: "F32", "BF16", "I64", ... */
-const char *dio_dtype_torch_name(enum dio_dtype dtype); /* "float32", "bfloat16", ...; NULL when PyTorch has none */
+const char *dio_dtype_name(enum dio_dtype dtype); /* safetensors' spelling: "F32", "BF16", "I64", ... */
 bool dio_dtype_parse(const char *name, size_t length, enum dio_dtype *out); /* safetensors' spelling, exact case */
 int dio_dtype_bits(enum dio_dtype dtype);
 size_t dio_dtype_size(enum dio_dtype dtype);            /* bytes; 0 for the packed types */

@@ -96,16 +96,14 @@ void dio_json_end_list(struct dio_json_writer *writer)
     close(writer, "]");
 }
 
-void dio_json_text_n(struct dio_json_writer *writer, const char *key, const char *text, size_t length)
-{
-    lead(writer, key);
-    dio_json_quote(writer->out, text, length);
-}
-
 void dio_json_text(struct dio_json_writer *writer, const char *key, const char *text)
 {
-    if (text) dio_json_text_n(writer, key, text, strlen(text));
-    else dio_json_null(writer, key);
+    if (!text) {
+        dio_json_null(writer, key);
+        return;
+    }
+    lead(writer, key);
+    dio_json_quote(writer->out, text, strlen(text));
 }
 
 void dio_json_i64(struct dio_json_writer *writer, const char *key, int64_t value)
@@ -124,13 +122,6 @@ void dio_json_double(struct dio_json_writer *writer, const char *key, double val
 {
     char text[40] = "null";
     if (isfinite(value)) dio_format_double(text, sizeof text, value);
-    dio_json_raw(writer, key, text);
-}
-
-void dio_json_float(struct dio_json_writer *writer, const char *key, float value)
-{
-    char text[40] = "null";
-    if (isfinite(value)) dio_format_float(text, sizeof text, value);
     dio_json_raw(writer, key, text);
 }
 

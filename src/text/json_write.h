@@ -22,11 +22,9 @@ void dio_json_row(struct dio_json_writer *writer, const char *key); /* ended by 
 void dio_json_end_list(struct dio_json_writer *writer);
 
 void dio_json_text(struct dio_json_writer *writer, const char *key, const char *text); /* NULL: null */
-void dio_json_text_n(struct dio_json_writer *writer, const char *key, const char *text, size_t length);
 void dio_json_i64(struct dio_json_writer *writer, const char *key, int64_t value);
 void dio_json_u64(struct dio_json_writer *writer, const char *key, uint64_t value);
 void dio_json_double(struct dio_json_writer *writer, const char *key, double value); /* not finite: null */
-void dio_json_float(struct dio_json_writer *writer, const char *key, float value);
 void dio_json_bool(struct dio_json_writer *writer, const char *key, bool value);
 void dio_json_null(struct dio_json_writer *writer, const char *key);
 /* Text that is JSON already. */

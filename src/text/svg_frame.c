@@ -151,7 +151,8 @@ DIO_PRINTF(3, 4) static void print(char *out, size_t out_size, const char *forma
     va_end(arguments);
 }
 
-void dio_axis_number(char *out, size_t out_size, const struct dio_axis *axis, double value, double step)
+/* "12.5", "3e-05", "80 %": a value as a tick shows it. */
+static void axis_number(char *out, size_t out_size, const struct dio_axis *axis, double value, double step)
 {
     if (axis->percent) {
         value *= 100;
@@ -203,7 +204,7 @@ void dio_frame_x_axis(struct dio_frame *frame, const char *label)
     for (size_t i = 0; i < count; i++) {
         char text[48];
         double x = dio_frame_x(frame, ticks[i]);
-        dio_axis_number(text, sizeof text, &frame->x, ticks[i], step > 0 ? step : ticks[i]);
+        axis_number(text, sizeof text, &frame->x, ticks[i], step > 0 ? step : ticks[i]);
         dio_str_addf(frame->out, "<path d=\"M%.2f %.2fv5\" stroke=\"#555\"/>\n", x, frame->bottom);
         dio_svg_text(frame->out, x, frame->bottom + 19, DIO_ANCHOR_MIDDLE, "", text);
     }
@@ -218,7 +219,7 @@ void dio_frame_y_axis(struct dio_frame *frame, const char *label)
     for (size_t i = 0; i < count; i++) {
         char text[48];
         double y = dio_frame_y(frame, ticks[i]);
-        dio_axis_number(text, sizeof text, &frame->y, ticks[i], step > 0 ? step : ticks[i]);
+        axis_number(text, sizeof text, &frame->y, ticks[i], step > 0 ? step : ticks[i]);
         dio_str_addf(frame->out, "<path d=\"M%.2f %.2fH%.2f\" stroke=\"#ddd\"/>\n", frame->left, y, frame->right);
         dio_svg_text(frame->out, frame->left - 7, y + 4, DIO_ANCHOR_END, "", text);
     }

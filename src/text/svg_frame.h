@@ -33,8 +33,6 @@ enum dio_anchor { DIO_ANCHOR_START, DIO_ANCHOR_MIDDLE, DIO_ANCHOR_END };
 void dio_svg_text(struct dio_str *out, double x, double y, enum dio_anchor anchor, const char *style, const char *text);
 /* At most `limit` characters, with an ellipsis. */
 void dio_svg_short(char *out, size_t out_size, const char *text, size_t limit);
-/* "12.5", "3e-05", "80 %": a value as a tick or a bar shows it. */
-void dio_axis_number(char *out, size_t out_size, const struct dio_axis *axis, double value, double step);
 
 /* Okabe and Ito's colours, which stay apart for colour-blind readers; line and mark styles go along. */
 const char *dio_svg_colour(size_t index);

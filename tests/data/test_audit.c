@@ -4,14 +4,12 @@
 #include "base/threads.h"
 #include "data/audit.h"
 
-static struct test_ctx test;
-static struct test_folder folder;
 static struct dio_dataset *dataset;
 
 static void picture_of(const char *name, int width, int height, int value)
 {
     static char bytes[64 * 64 * 3 + 32];
-    make_picture(&folder, name, 0); /* for its folders */
+    make_picture(name, 0); /* for its folders */
     int head = snprintf(bytes, sizeof bytes, "P6 %d %d 255\n", width, height);
     memset(bytes + head, value, (size_t)(width * height * 3));
     test_write(test_in(&folder, name), bytes, (size_t)(head + width * height * 3));
@@ -19,9 +17,7 @@ static void picture_of(const char *name, int width, int height, int value)
 
 static int before(void **state)
 {
-    (void)state;
-    test_begin(&test);
-    test_folder_make(&folder);
+    make_folder(state);
     for (int i = 0; i < 12; i++) {
         char name[64];
         snprintf(name, sizeof name, "train/cat/%02d.ppm", i);
@@ -36,12 +32,9 @@ static int before(void **state)
 
 static int after(void **state)
 {
-    (void)state;
     dio_dataset_free(dataset);
     dataset = NULL;
-    test_folder_remove(&folder);
-    test_end(&test);
-    return 0;
+    return remove_folder(state);
 }
 
 static dio_status run(struct dio_audit *audit, struct dio_bad *bad, double max_share, const struct dio_image_recipe *recipe)
@@ -118,13 +111,13 @@ static void test_duplicates(void **state)
 static void test_bad(void **state)
 {
     (void)state;
-    make_text(&folder, "train/cat/00.ppm", "P6 5 5 255\nshort");
+    make_text("train/cat/00.ppm", "P6 5 5 255\nshort");
     struct dio_audit audit;
     struct dio_bad bad;
     assert_refused(&test, DIO_ERR_INPUT, "1 of 33 pictures could not be read, more than --max-bad 0.01 allows", run(&audit, &bad, 0.01, NULL));
     assert_int_equal(strlen(test.said), 0); /* one line in all */
     dio_audit_free(&test.ctx, &audit);
-    make_text(&folder, "train/cat/01.ppm", "no picture");
+    make_text("train/cat/01.ppm", "no picture");
     assert_refused(&test, DIO_ERR_INPUT, "2 of 33 pictures could not be read", run(&audit, &bad, 0.01, NULL));
     assert_non_null(strstr(test.said, "00.ppm"));
     assert_non_null(strstr(test.said, "01.ppm"));

@@ -1,26 +1,7 @@
 /* CIFAR's records: written here, read back as pictures. */
 #include "make.h"
 
-static struct test_ctx test;
-static struct test_folder folder;
-
 enum { PIXELS = 3072, RECORD = PIXELS + 1 };
-
-static int before(void **state)
-{
-    (void)state;
-    test_begin(&test);
-    test_folder_make(&folder);
-    return 0;
-}
-
-static int after(void **state)
-{
-    (void)state;
-    test_folder_remove(&folder);
-    test_end(&test);
-    return 0;
-}
 
 static void write_records(const char *name, int first, int count, size_t extra)
 {
@@ -40,7 +21,7 @@ static void write_names(int count)
         snprintf(line, sizeof line, "class %d\r\n", 9 - i); /* not in alphabetical order */
         strcat(text, line);
     }
-    make_text(&folder, "batches.meta.txt", text);
+    make_text("batches.meta.txt", text);
 }
 
 static void test_records(void **state)
@@ -111,7 +92,7 @@ static void test_refused(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, before, after)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {TEST(test_records), TEST(test_models), TEST(test_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,25 +1,6 @@
 /* Folders of class folders: names, splits, what is refused and what is warned of (rows D1 to D12). */
 #include "make.h"
 
-static struct test_ctx test;
-static struct test_folder folder;
-
-static int before(void **state)
-{
-    (void)state;
-    test_begin(&test);
-    test_folder_make(&folder);
-    return 0;
-}
-
-static int after(void **state)
-{
-    (void)state;
-    test_folder_remove(&folder);
-    test_end(&test);
-    return 0;
-}
-
 static dio_status open_it(const struct dio_dataset_options *options, struct dio_dataset **dataset)
 {
     return dio_dataset_open(&test.ctx, folder.path, options, dataset);
@@ -36,16 +17,16 @@ static dio_status try_it(const struct dio_dataset_options *options)
 static void test_plain(void **state)
 {
     (void)state;
-    make_picture(&folder, "dog/b.ppm", 1);
-    make_picture(&folder, "dog/a-1.ppm", 2);
-    make_picture(&folder, "dog/a/deep.ppm", 3);
-    make_picture(&folder, "cat/x.ppm", 4);
-    make_picture(&folder, "cat/no_ending", 5);
-    make_picture(&folder, "cat/.hidden.ppm", 6);
-    make_picture(&folder, ".git/x.ppm", 7);
-    make_text(&folder, "cat/Thumbs.db", "x");
-    make_text(&folder, "cat/notes.txt", "x");
-    make_text(&folder, "readme.md", "x");
+    make_picture("dog/b.ppm", 1);
+    make_picture("dog/a-1.ppm", 2);
+    make_picture("dog/a/deep.ppm", 3);
+    make_picture("cat/x.ppm", 4);
+    make_picture("cat/no_ending", 5);
+    make_picture("cat/.hidden.ppm", 6);
+    make_picture(".git/x.ppm", 7);
+    make_text("cat/Thumbs.db", "x");
+    make_text("cat/notes.txt", "x");
+    make_text("readme.md", "x");
     struct dio_dataset *dataset;
     assert_ok(&test, open_it(train_options(), &dataset));
     assert_string_equal(dio_dataset_layout(dataset), "folder");
@@ -64,10 +45,10 @@ static void test_plain(void **state)
 static void test_splits(void **state)
 {
     (void)state;
-    make_picture(&folder, "top/train/cat/1.ppm", 1);
-    make_picture(&folder, "top/train/dog/1.ppm", 2);
-    make_picture(&folder, "top/Validation/cat/1.ppm", 3);
-    make_picture(&folder, "top/test/dog/1.ppm", 4);
+    make_picture("top/train/cat/1.ppm", 1);
+    make_picture("top/train/dog/1.ppm", 2);
+    make_picture("top/Validation/cat/1.ppm", 3);
+    make_picture("top/test/dog/1.ppm", 4);
     struct dio_dataset *dataset;
     assert_ok(&test, open_it(train_options(), &dataset));
     assert_int_equal(dio_dataset_split_count(dataset, DIO_SPLIT_TRAIN), 2);
@@ -81,16 +62,16 @@ static void test_splits(void **state)
     snprintf(expected, sizeof expected, "%s/top/Validation/cat/1.ppm", folder.path);
     assert_string_equal(shown, expected);
     dio_dataset_free(dataset);
-    make_picture(&folder, "top/test/yak/1.ppm", 5);
+    make_picture("top/test/yak/1.ppm", 5);
     assert_refused(&test, DIO_ERR_INPUT, "class \"yak\" is in test and not in train", try_it(train_options()));
 }
 
 static void test_class_named_train(void **state)
 {
     (void)state;
-    make_picture(&folder, "train/1.ppm", 1);
-    make_picture(&folder, "plane/1.ppm", 2);
-    make_picture(&folder, "car/1.ppm", 3);
+    make_picture("train/1.ppm", 1);
+    make_picture("plane/1.ppm", 2);
+    make_picture("car/1.ppm", 3);
     struct dio_dataset *dataset;
     assert_ok(&test, open_it(train_options(), &dataset));
     assert_int_equal(dio_dataset_classes(dataset), 3);
@@ -101,11 +82,11 @@ static void test_refusals(void **state)
 {
     (void)state;
     assert_refused(&test, DIO_ERR_INPUT, "no pictures", try_it(train_options()));
-    make_picture(&folder, "1.ppm", 1);
+    make_picture("1.ppm", 1);
     assert_refused(&test, DIO_ERR_INPUT, "no class folders", try_it(train_options()));
-    make_picture(&folder, "cat/1.ppm", 1);
+    make_picture("cat/1.ppm", 1);
     assert_refused(&test, DIO_ERR_INPUT, "only one class (\"cat\")", try_it(train_options()));
-    make_picture(&folder, "dog/1.ppm", 1);
+    make_picture("dog/1.ppm", 1);
     assert_int_equal(mkdir(test_in(&folder, "owl"), 0777), 0);
     assert_refused(&test, DIO_ERR_INPUT, "class \"owl\" has no pictures", try_it(train_options()));
     struct dio_dataset_options options = *train_options();
@@ -121,10 +102,10 @@ static void test_refusals(void **state)
 static void test_odd_names(void **state)
 {
     (void)state;
-    make_picture(&folder, "-a, \"b\"/1.ppm", 1);
-    make_picture(&folder, "bell \a/1.ppm", 2);
-    make_picture(&folder, "line\nend/1.ppm", 3);
-    make_picture(&folder, "raw \xFF" "z/1.ppm", 4);
+    make_picture("-a, \"b\"/1.ppm", 1);
+    make_picture("bell \a/1.ppm", 2);
+    make_picture("line\nend/1.ppm", 3);
+    make_picture("raw \xFF" "z/1.ppm", 4);
     struct dio_dataset *dataset;
     assert_ok(&test, dio_dataset_open(&test.ctx, folder.path, train_options(), &dataset));
     static const char *const names[] = {"-a, \"b\"", "bell \a", "line\nend", "raw \\xffz"};
@@ -139,7 +120,7 @@ static void test_odd_names(void **state)
 static void test_depth(void **state)
 {
     (void)state;
-    make_picture(&folder, "cat/1.ppm", 1);
+    make_picture("cat/1.ppm", 1);
     char name[600] = "cat";
     for (int i = 0; i < 66; i++) {
         strcat(name, "/d");
@@ -151,10 +132,10 @@ static void test_depth(void **state)
 static void test_links(void **state)
 {
     (void)state;
-    make_picture(&folder, "train/cat/1.ppm", 1);
-    make_picture(&folder, "train/dog/1.ppm", 2);
-    make_picture(&folder, "val/cat/2.ppm", 3);
-    make_picture(&folder, "val/dog/2.ppm", 4);
+    make_picture("train/cat/1.ppm", 1);
+    make_picture("train/dog/1.ppm", 2);
+    make_picture("val/cat/2.ppm", 3);
+    make_picture("val/dog/2.ppm", 4);
     assert_int_equal(symlink("..", test_in(&folder, "train/dog/loop")), 0);
     assert_ok(&test, try_it(train_options()));
     assert_non_null(strstr(test.said, "link loop, not followed"));
@@ -176,11 +157,11 @@ static void test_links(void **state)
 static void test_similar_names(void **state)
 {
     (void)state;
-    make_picture(&folder, "cat/1.ppm", 1);
-    make_picture(&folder, "Cat/1.ppm", 2);
-    make_picture(&folder, "caf\xC3\xA9/1.ppm", 3);
-    make_picture(&folder, "cafe\xCC\x81/1.ppm", 4);
-    make_picture(&folder, "dog/1.ppm", 5);
+    make_picture("cat/1.ppm", 1);
+    make_picture("Cat/1.ppm", 2);
+    make_picture("caf\xC3\xA9/1.ppm", 3);
+    make_picture("cafe\xCC\x81/1.ppm", 4);
+    make_picture("dog/1.ppm", 5);
     struct dio_dataset *dataset;
     assert_ok(&test, open_it(train_options(), &dataset));
     assert_int_equal(dio_dataset_classes(dataset), 5);
@@ -193,8 +174,8 @@ static void test_similar_names(void **state)
 static void test_numbers(void **state)
 {
     (void)state;
-    make_picture(&folder, "10/1.ppm", 1);
-    make_picture(&folder, "9/1.ppm", 2);
+    make_picture("10/1.ppm", 1);
+    make_picture("9/1.ppm", 2);
     struct dio_dataset *dataset;
     assert_ok(&test, open_it(train_options(), &dataset));
     assert_string_equal(dio_dataset_class(dataset, 0), "9");
@@ -222,7 +203,7 @@ static void test_many(void **state)
         snprintf(name, sizeof name, "a_rather_long_class_name/IM-%08d-0001.jpeg", i * 7919 % FILES);
         test_write(test_in(&folder, name), "", 0);
     }
-    make_picture(&folder, "b/1.ppm", 1);
+    make_picture("b/1.ppm", 1);
     struct dio_dataset *dataset;
     assert_ok(&test, open_it(train_options(), &dataset));
     assert_int_equal(dio_dataset_count(dataset), FILES + 1);
@@ -243,20 +224,20 @@ static dio_status open_and_free(struct test_ctx *poor, void *arg)
 static void test_memory(void **state)
 {
     (void)state;
-    make_picture(&folder, "cat/1.ppm", 1);
-    make_picture(&folder, "cat/2.ppm", 2);
-    make_picture(&folder, "dog/3.ppm", 3);
-    make_picture(&folder, "dog/4.ppm", 4);
+    make_picture("cat/1.ppm", 1);
+    make_picture("cat/2.ppm", 2);
+    make_picture("dog/3.ppm", 3);
+    make_picture("dog/4.ppm", 4);
     test_fail_each_allocation(open_and_free, folder.path);
 }
 
 static void test_parts(void **state)
 {
     (void)state;
-    make_picture(&folder, "one/3/1.ppm", 1);
-    make_picture(&folder, "one/5/2.ppm", 2);
-    make_picture(&folder, "two/5/1.ppm", 3);
-    make_picture(&folder, "three/0/1.ppm", 3);
+    make_picture("one/3/1.ppm", 1);
+    make_picture("one/5/2.ppm", 2);
+    make_picture("two/5/1.ppm", 3);
+    make_picture("three/0/1.ppm", 3);
     char train[1024], val[1024], other[1024];
     snprintf(train, sizeof train, "%s/one", folder.path);
     snprintf(val, sizeof val, "%s/two", folder.path);
@@ -278,16 +259,16 @@ static void test_parts(void **state)
 static void test_split_names(void **state)
 {
     (void)state;
-    make_picture(&folder, "train/cat/a.ppm", 1);
-    make_picture(&folder, "train/dog/b.ppm", 2);
-    make_picture(&folder, "holdout/cat/c.ppm", 3);
+    make_picture("train/cat/a.ppm", 1);
+    make_picture("train/dog/b.ppm", 2);
+    make_picture("holdout/cat/c.ppm", 3);
     assert_ok(&test, try_it(train_options()));
     assert_non_null(strstr(test.said, "\"train\" is taken for a class"));
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, before, after)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {TEST(test_plain), TEST(test_splits), TEST(test_class_named_train), TEST(test_refusals),
         TEST(test_odd_names),
                                        TEST(test_depth), TEST(test_links), TEST(test_similar_names), TEST(test_numbers),

@@ -7,33 +7,20 @@
 
 enum { GOOD = 23, SIDE = 8 };
 
-static struct test_ctx test;
-static struct test_folder folder;
-
 static int before(void **state)
 {
-    (void)state;
-    test_begin(&test);
-    test_folder_make(&folder);
+    make_folder(state);
     for (int i = 0; i < GOOD; i++) {
         char name[32], bytes[1024];
         snprintf(name, sizeof name, "%s/%02d.ppm", i % 2 ? "cat" : "dog", i);
-        make_picture(&folder, name, i);
+        make_picture(name, i);
         int width = 9 + i % 4, height = 10 + i % 3;
         int head = snprintf(bytes, sizeof bytes, "P6 %d %d 255\n", width, height);
         for (int k = 0; k < width * height * 3; k++) bytes[head + k] = (char)(k * 7 + i * 13);
         test_write(test_in(&folder, name), bytes, (size_t)(head + width * height * 3));
     }
-    make_text(&folder, "cat/05b.ppm", "P6 5 5 255\nshort");
-    make_text(&folder, "dog/00b.ppm", "P6 5 5 255\nshort");
-    return 0;
-}
-
-static int after(void **state)
-{
-    (void)state;
-    test_folder_remove(&folder);
-    test_end(&test);
+    make_text("cat/05b.ppm", "P6 5 5 255\nshort");
+    make_text("dog/00b.ppm", "P6 5 5 255\nshort");
     return 0;
 }
 
@@ -187,7 +174,7 @@ static void test_policy(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, before, after)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, before, remove_folder)
     const struct CMUnitTest tests[] = {TEST(test_threads), TEST(test_against_hand), TEST(test_policy)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

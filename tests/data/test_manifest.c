@@ -1,33 +1,20 @@
 /* CSV manifests: columns, roots, splits, groups, and the messages for what is wrong (rows C1 to C11). */
 #include "make.h"
 
-static struct test_ctx test;
-static struct test_folder folder;
-
 static int before(void **state)
 {
-    (void)state;
-    test_begin(&test);
-    test_folder_make(&folder);
+    make_folder(state);
     for (int i = 0; i < 8; i++) {
         char name[32];
         snprintf(name, sizeof name, "img/%d.ppm", i);
-        make_picture(&folder, name, i);
+        make_picture(name, i);
     }
-    return 0;
-}
-
-static int after(void **state)
-{
-    (void)state;
-    test_folder_remove(&folder);
-    test_end(&test);
     return 0;
 }
 
 static dio_status open_text(const char *text, const struct dio_dataset_options *options, struct dio_dataset **dataset)
 {
-    make_text(&folder, "m.csv", text);
+    make_text("m.csv", text);
     *dataset = NULL;
     return dio_dataset_open(&test.ctx, test_in(&folder, "m.csv"), options, dataset);
 }
@@ -141,9 +128,9 @@ static void test_groups(void **state)
 static void test_roots(void **state)
 {
     (void)state;
-    make_picture(&folder, "set/deep/a.ppm", 1);
-    make_picture(&folder, "set/deep/b.ppm", 2);
-    make_text(&folder, "set.manifest.csv", "path,label\ndeep/a.ppm,a\ndeep/b.ppm,b\n");
+    make_picture("set/deep/a.ppm", 1);
+    make_picture("set/deep/b.ppm", 2);
+    make_text("set.manifest.csv", "path,label\ndeep/a.ppm,a\ndeep/b.ppm,b\n");
     struct dio_dataset *dataset;
     assert_ok(&test, dio_dataset_open(&test.ctx, test_in(&folder, "set.manifest.csv"), train_options(), &dataset));
     char shown[1024];
@@ -166,11 +153,11 @@ static void test_roots(void **state)
     options.root = "/nonexistent";
     assert_refused(&test, DIO_ERR_ENV, "/nonexistent", try_text("path,label\na.ppm,a\nb.ppm,b\n", &options));
     /* In a folder: used when its header is that of a manifest. */
-    make_text(&folder, "set/manifest.csv", "path,label,split\ndeep/a.ppm,a,train\ndeep/b.ppm,b,train\n");
+    make_text("set/manifest.csv", "path,label,split\ndeep/a.ppm,a,train\ndeep/b.ppm,b,train\n");
     assert_ok(&test, dio_dataset_open(&test.ctx, test_in(&folder, "set"), train_options(), &dataset));
     assert_string_equal(dio_dataset_layout(dataset), "manifest");
     dio_dataset_free(dataset);
-    make_text(&folder, "set/manifest.csv", "something,else\n1,2\n");
+    make_text("set/manifest.csv", "something,else\n1,2\n");
     assert_refused(&test, DIO_ERR_INPUT, "only one class", dio_dataset_open(&test.ctx, test_in(&folder, "set"), train_options(), &dataset));
 }
 
@@ -204,7 +191,7 @@ static dio_status open_and_free(struct test_ctx *poor, void *arg)
 static void test_memory(void **state)
 {
     (void)state;
-    make_text(&folder, "m.csv", "path,label,group\nimg/0.ppm,a,x\nimg/1.ppm,b,y\nimg/2.ppm,b,z\n");
+    make_text("m.csv", "path,label,group\nimg/0.ppm,a,x\nimg/1.ppm,b,y\nimg/2.ppm,b,z\n");
     char path[1024];
     snprintf(path, sizeof path, "%s", test_in(&folder, "m.csv"));
     test_fail_each_allocation(open_and_free, path);
@@ -244,7 +231,7 @@ static void test_real_sets(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, before, after)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, before, remove_folder)
     const struct CMUnitTest tests[] = {TEST(test_aliases), TEST(test_model_classes), TEST(test_rows), TEST(test_twice),
                                        TEST(test_groups), TEST(test_roots), TEST(test_fingerprint), TEST(test_memory),
                                        TEST(test_real_sets)};

@@ -3,9 +3,6 @@
 
 #include "data/files.h"
 
-static struct test_ctx test;
-static struct test_folder folder;
-
 struct tar {
     unsigned char bytes[64 * 1024];
     size_t used;
@@ -46,22 +43,6 @@ static const char *save(const struct tar *tar)
     memset(whole + tar->used, 0, 1024);
     test_write(test_in(&folder, "t.tar"), whole, tar->used + 1024);
     return test_in(&folder, "t.tar");
-}
-
-static int before(void **state)
-{
-    (void)state;
-    test_begin(&test);
-    test_folder_make(&folder);
-    return 0;
-}
-
-static int after(void **state)
-{
-    (void)state;
-    test_folder_remove(&folder);
-    test_end(&test);
-    return 0;
 }
 
 static const char picture[] = "P6 1 1 255\nabc";
@@ -167,7 +148,7 @@ static void test_memory(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, before, after)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {TEST(test_layout), TEST(test_hard_links), TEST(test_hostile), TEST(test_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

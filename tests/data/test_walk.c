@@ -3,30 +3,17 @@
 
 #include "data/walk.h"
 
-static struct test_ctx test;
-static struct test_folder folder;
-
 static int before(void **state)
 {
-    (void)state;
-    test_begin(&test);
-    test_folder_make(&folder);
-    make_picture(&folder, "in/b.ppm", 1);
-    make_picture(&folder, "in/a/z.ppm", 2);
-    make_picture(&folder, "in/a-1.ppm", 3);
-    make_picture(&folder, "in/a/deep/y.ppm", 4);
-    make_picture(&folder, "in/odd\n\"name\xFF.ppm", 5);
-    make_text(&folder, "in/readme.txt", "x");
-    make_text(&folder, "in/.hidden.ppm", "x");
+    make_folder(state);
+    make_picture("in/b.ppm", 1);
+    make_picture("in/a/z.ppm", 2);
+    make_picture("in/a-1.ppm", 3);
+    make_picture("in/a/deep/y.ppm", 4);
+    make_picture("in/odd\n\"name\xFF.ppm", 5);
+    make_text("in/readme.txt", "x");
+    make_text("in/.hidden.ppm", "x");
     assert_int_equal(symlink("..", test_in(&folder, "in/a/loop")), 0);
-    return 0;
-}
-
-static int after(void **state)
-{
-    (void)state;
-    test_folder_remove(&folder);
-    test_end(&test);
     return 0;
 }
 
@@ -37,7 +24,7 @@ static void test_order(void **state)
     snprintf(in, sizeof in, "%s/in/", folder.path);
     snprintf(single, sizeof single, "%s/in/b.ppm", folder.path);
     snprintf(csv, sizeof csv, "%s/list.csv", folder.path);
-    make_text(&folder, "list.csv", "path\nin/b.ppm\nin/a-1.ppm\n");
+    make_text("list.csv", "path\nin/b.ppm\nin/a-1.ppm\n");
     const char *paths[] = {in, single, csv};
     const char *const expected[] = {"in/a-1.ppm", "in/a/deep/y.ppm", "in/a/z.ppm", "in/b.ppm", "in/odd\n\"name\xFF.ppm",
                                     "in/b.ppm",   "in/b.ppm",        "in/a-1.ppm"};
@@ -82,7 +69,7 @@ static void test_records(void **state)
     (void)state;
     enum { RECORD = 3073, COUNT = 3 };
     static unsigned char bytes[COUNT * RECORD];
-    make_picture(&folder, "records/a/1.ppm", 1);
+    make_picture("records/a/1.ppm", 1);
     test_write(test_in(&folder, "records/a/../data_batch_1.bin"), bytes, sizeof bytes);
     char top[1024], own[1024], record[1024];
     snprintf(top, sizeof top, "%s", folder.path);
@@ -150,7 +137,7 @@ static void test_changed(void **state)
     assert_int_equal(mkfifo(test_in(&folder, "in/a-1.ppm"), 0600), 0);
     assert_refused(&test, DIO_ERR_INPUT, "not a regular file", dio_dataset_read(dataset, &test.ctx, 0, &bytes));
     unlink(test_in(&folder, "in/a-1.ppm"));
-    make_text(&folder, "in/a-1.ppm", "another");
+    make_text("in/a-1.ppm", "another");
     assert_refused(&test, DIO_ERR_INPUT, "changed since the start", dio_dataset_read(dataset, &test.ctx, 0, &bytes));
     test.ctx.limits.max_file = 10;
     assert_refused(&test, DIO_ERR_INPUT, "above --max-file 10", dio_dataset_read(dataset, &test.ctx, 1, &bytes));
@@ -159,7 +146,7 @@ static void test_changed(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, before, after)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, before, remove_folder)
     const struct CMUnitTest tests[] = {TEST(test_order), TEST(test_missing), TEST(test_records),
         TEST(test_tar), TEST(test_changed)};
     return cmocka_run_group_tests(tests, NULL, NULL);

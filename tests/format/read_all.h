@@ -1,4 +1,4 @@
-/* Reading in the tests of formats. */
+/* Reading in the tests of formats, and the folder that a program of them works in. */
 #ifndef DIO_TESTS_FORMAT_READ_ALL_H
 #define DIO_TESTS_FORMAT_READ_ALL_H
 
@@ -25,6 +25,22 @@ static inline dio_status read_all(struct test_ctx *test, const char *path)
 static inline dio_status read_all_body(struct test_ctx *test, void *path)
 {
     return read_all(test, path);
+}
+
+static struct test_folder folder;
+
+static inline int make_folder(void **state)
+{
+    (void)state;
+    test_folder_make(&folder);
+    return 0;
+}
+
+static inline int remove_folder(void **state)
+{
+    (void)state;
+    test_folder_remove(&folder);
+    return 0;
 }
 
 #endif

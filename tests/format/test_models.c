@@ -3,7 +3,26 @@
 #include "format/save.h"
 #include "support.h"
 
-static struct dio_model *make(struct test_ctx *test, const char *tag, enum dio_naming naming, int64_t classes)
+static struct test_ctx test;
+static struct test_folder folder;
+
+static int before(void **state)
+{
+    (void)state;
+    test_begin(&test);
+    test_folder_make(&folder);
+    return 0;
+}
+
+static int after(void **state)
+{
+    (void)state;
+    test_folder_remove(&folder);
+    test_end(&test);
+    return 0;
+}
+
+static struct dio_model *make(const char *tag, enum dio_naming naming, int64_t classes)
 {
     const struct dio_arch_variant *variant = NULL;
     const struct dio_arch *arch = dio_arch_find(tag, &variant);
@@ -11,7 +30,7 @@ static struct dio_model *make(struct test_ctx *test, const char *tag, enum dio_n
     config.naming = naming;
     config.classes = classes;
     struct dio_model *model = NULL;
-    assert_ok(test, dio_arch_model(&test->ctx, arch, variant, &config, &model));
+    assert_ok(&test, dio_arch_model(&test.ctx, arch, variant, &config, &model));
     dio_graph_init_params(model->graph, 3);
     return model;
 }
@@ -21,7 +40,7 @@ struct plain {
     const char *leave_out, *reshape, *extra, *spoil;
 };
 
-static void write_plain(struct test_ctx *test, const struct dio_model *model, const char *path, const struct plain *how)
+static void write_plain(const struct dio_model *model, const char *path, const struct plain *how)
 {
     struct dio_weight items[400];
     static float extra[4];
@@ -38,13 +57,13 @@ static void write_plain(struct test_ctx *test, const struct dio_model *model, co
     }
     if (how->extra) items[count++] = dio_weight_of(how->extra, DIO_F32, one, 2, extra);
     struct dio_save save = {.items = items, .count = count, .floats = DIO_F32};
-    assert_ok(test, dio_weights_write(&test->ctx, path, &save));
+    assert_ok(&test, dio_weights_write(&test.ctx, path, &save));
 }
 
-static dio_status load(struct test_ctx *test, const char *path, struct dio_loaded *loaded)
+static dio_status load(const char *path, struct dio_loaded *loaded)
 {
     struct dio_load_options options = dio_load_options_default();
-    return dio_model_load(&test->ctx, path, &options, loaded);
+    return dio_model_load(&test.ctx, path, &options, loaded);
 }
 
 static void assert_same_weights(const struct dio_model *a, const struct dio_model *b)
@@ -58,11 +77,7 @@ static void assert_same_weights(const struct dio_model *a, const struct dio_mode
 static void own_file_comes_back(void **state)
 {
     (void)state;
-    struct test_ctx test;
-    struct test_folder folder;
-    test_begin(&test);
-    test_folder_make(&folder);
-    struct dio_model *model = make(&test, "tf_efficientnet_lite0", DIO_NAMES_LUKEMELAS, 3);
+    struct dio_model *model = make("tf_efficientnet_lite0", DIO_NAMES_LUKEMELAS, 3);
     const char *names[] = {"a, b", "\"c\"", "d\xc3\xa9\n"};
     assert_ok(&test, dio_model_set_classes(model, names, 3));
     assert_ok(&test, dio_model_add_fact(model, "source", "x.pth"));
@@ -76,7 +91,7 @@ static void own_file_comes_back(void **state)
     const char *path = test_in(&folder, "own.safetensors");
     assert_ok(&test, dio_model_save(&test.ctx, model, path));
     struct dio_loaded loaded;
-    assert_ok(&test, load(&test, path, &loaded));
+    assert_ok(&test, load(path, &loaded));
     const struct dio_model *again = loaded.model;
     assert_non_null(again);
     assert_string_equal(again->variant, "tf_efficientnet_lite0");
@@ -101,17 +116,11 @@ static void own_file_comes_back(void **state)
     free(b);
     dio_loaded_free(&test.ctx, &loaded);
     dio_model_free(model);
-    test_folder_remove(&folder);
-    test_end(&test);
 }
 
 static void graph_of_no_family(void **state)
 {
     (void)state;
-    struct test_ctx test;
-    struct test_folder folder;
-    test_begin(&test);
-    test_folder_make(&folder);
     struct dio_graph *graph = NULL;
     assert_ok(&test, dio_graph_new(&test.ctx, &graph));
     struct dio_shape shape = dio_shape_4(0, 8, 8, 3);
@@ -132,7 +141,7 @@ static void graph_of_no_family(void **state)
     const char *path = test_in(&folder, "graph.safetensors");
     assert_ok(&test, dio_model_save(&test.ctx, model, path));
     struct dio_loaded loaded;
-    assert_ok(&test, load(&test, path, &loaded));
+    assert_ok(&test, load(path, &loaded));
     assert_non_null(loaded.model);
     assert_same_weights(loaded.model, model);
     assert_int_equal(loaded.model->n_classes, 2);
@@ -144,8 +153,6 @@ static void graph_of_no_family(void **state)
     assert_true(((float *)loaded.model->graph->params[weight].data)[3] == ((float *)model->graph->params[0].data)[3]);
     dio_loaded_free(&test.ctx, &loaded);
     dio_model_free(model);
-    test_folder_remove(&folder);
-    test_end(&test);
 }
 
 static bool says(const struct dio_loaded *loaded, const char *words)
@@ -160,17 +167,13 @@ static bool says(const struct dio_loaded *loaded, const char *words)
 static void what_plain_files_lack(void **state)
 {
     (void)state;
-    struct test_ctx test;
-    struct test_folder folder;
     struct dio_loaded loaded;
-    test_begin(&test);
-    test_folder_make(&folder);
-    struct dio_model *model = make(&test, "resnet8_cifar", DIO_NAMES_AKAMASTER, 4);
+    struct dio_model *model = make("resnet8_cifar", DIO_NAMES_AKAMASTER, 4);
     char path[1024];
     snprintf(path, sizeof path, "%s", test_in(&folder, "x.safetensors"));
 
-    write_plain(&test, model, path, &(struct plain){.leave_out = "num_batches_tracked"});
-    assert_ok(&test, load(&test, path, &loaded));
+    write_plain(model, path, &(struct plain){.leave_out = "num_batches_tracked"});
+    assert_ok(&test, load(path, &loaded));
     assert_true(loaded.assumed_recipe);
     assert_true(says(&loaded, "architecture resnet8_cifar, from key names"));
     assert_true(says(&loaded, "preprocessing assumed"));
@@ -179,27 +182,27 @@ static void what_plain_files_lack(void **state)
     assert_string_equal(dio_model_fact(loaded.model, "source"), "x.safetensors");
     dio_loaded_free(&test.ctx, &loaded);
 
-    write_plain(&test, model, path, &(struct plain){.leave_out = "linear.bias"});
-    assert_refused(&test, DIO_ERR_INPUT, "1 tensor of resnet8_cifar missing: linear.bias", load(&test, path, &loaded));
+    write_plain(model, path, &(struct plain){.leave_out = "linear.bias"});
+    assert_refused(&test, DIO_ERR_INPUT, "1 tensor of resnet8_cifar missing: linear.bias", load(path, &loaded));
     assert_null(loaded.model);
 
-    write_plain(&test, model, path, &(struct plain){.reshape = "linear.bias"});
-    assert_refused(&test, DIO_ERR_INPUT, "tensor linear.bias is [2, 2], expected [4]", load(&test, path, &loaded));
+    write_plain(model, path, &(struct plain){.reshape = "linear.bias"});
+    assert_refused(&test, DIO_ERR_INPUT, "tensor linear.bias is [2, 2], expected [4]", load(path, &loaded));
 
-    write_plain(&test, model, path, &(struct plain){.extra = "leftover.weight"});
-    assert_ok(&test, load(&test, path, &loaded));
+    write_plain(model, path, &(struct plain){.extra = "leftover.weight"});
+    assert_ok(&test, load(path, &loaded));
     assert_true(says(&loaded, "1 tensor not used: leftover.weight"));
     dio_loaded_free(&test.ctx, &loaded);
 
-    write_plain(&test, model, path, &(struct plain){.spoil = "layer1.0.bn1.bias"});
-    assert_ok(&test, load(&test, path, &loaded));
+    write_plain(model, path, &(struct plain){.spoil = "layer1.0.bn1.bias"});
+    assert_ok(&test, load(path, &loaded));
     assert_int_equal(loaded.nonfinite_tensors, 1);
     assert_true(says(&loaded, "tensor layer1.0.bn1.bias holds 1 NaN values"));
     dio_loaded_free(&test.ctx, &loaded);
 
     /* Sound, and of no architecture known here. */
-    write_plain(&test, model, path, &(struct plain){.leave_out = "conv2.weight"});
-    assert_ok(&test, load(&test, path, &loaded));
+    write_plain(model, path, &(struct plain){.leave_out = "conv2.weight"});
+    assert_ok(&test, load(path, &loaded));
     assert_null(loaded.model);
     assert_true(loaded.has_weights);
     assert_refused(&test, DIO_ERR_INPUT, "unknown architecture", dio_loaded_need_model(&test.ctx, &loaded));
@@ -212,29 +215,23 @@ static void what_plain_files_lack(void **state)
     options.arch = "resnet21_cifar";
     assert_refused(&test, DIO_ERR_USAGE, "did you mean", dio_model_load(&test.ctx, path, &options, &loaded));
 
-    write_plain(&test, model, path, &(struct plain){.leave_out = "linear"});
-    assert_ok(&test, load(&test, path, &loaded));
+    write_plain(model, path, &(struct plain){.leave_out = "linear"});
+    assert_ok(&test, load(path, &loaded));
     assert_int_equal(loaded.model->n_classes, 0);
     assert_true(says(&loaded, "a backbone"));
     dio_loaded_free(&test.ctx, &loaded);
     dio_model_free(model);
-    test_folder_remove(&folder);
-    test_end(&test);
 }
 
 static void options_and_classes(void **state)
 {
     (void)state;
-    struct test_ctx test;
-    struct test_folder folder;
     struct dio_loaded loaded;
-    test_begin(&test);
-    test_folder_make(&folder);
-    struct dio_model *model = make(&test, "squeezenet1_1", DIO_NAMES_TORCHVISION, 2);
+    struct dio_model *model = make("squeezenet1_1", DIO_NAMES_TORCHVISION, 2);
     char path[1024], names[1024];
     snprintf(path, sizeof path, "%s", test_in(&folder, "x.safetensors"));
     snprintf(names, sizeof names, "%s", test_in(&folder, "names.txt"));
-    write_plain(&test, model, path, &(struct plain){0});
+    write_plain(model, path, &(struct plain){0});
 
     struct dio_load_options options = dio_load_options_default();
     options.stem_padding = 3;
@@ -276,16 +273,12 @@ static void options_and_classes(void **state)
     assert_int_not_equal(dio_model_load(&test.ctx, path, &options, &loaded), DIO_OK); /* nothing is left to pool */
     dio_ctx_clear_error(&test.ctx);
     dio_model_free(model);
-    test_folder_remove(&folder);
-    test_end(&test);
 }
 
 static void from_scratch(void **state)
 {
     (void)state;
-    struct test_ctx test;
     struct dio_loaded a, b;
-    test_begin(&test);
     struct dio_load_options options = dio_load_options_default();
     options.seed = 7;
     assert_ok(&test, dio_model_load(&test.ctx, "arch:resnet20_cifar", &options, &a));
@@ -299,19 +292,14 @@ static void from_scratch(void **state)
     dio_loaded_free(&test.ctx, &b);
     assert_refused(&test, DIO_ERR_USAGE, "did you mean resnet20_cifar?", dio_model_load(&test.ctx, "arch:resnet20_cifer", &options, &a));
     assert_refused(&test, DIO_ERR_ENV, "no such file", dio_model_load(&test.ctx, "/nowhere/at all", &options, &a));
-    test_end(&test);
 }
 
 /* A file of ours whose metadata was tampered with. */
 static void hostile_metadata(void **state)
 {
     (void)state;
-    struct test_ctx test;
-    struct test_folder folder;
     struct dio_loaded loaded;
-    test_begin(&test);
-    test_folder_make(&folder);
-    struct dio_model *model = make(&test, "resnet8_cifar", DIO_NAMES_AKAMASTER, 2);
+    struct dio_model *model = make("resnet8_cifar", DIO_NAMES_AKAMASTER, 2);
     char path[1024];
     snprintf(path, sizeof path, "%s", test_in(&folder, "x.safetensors"));
     static const struct {
@@ -338,23 +326,17 @@ static void hostile_metadata(void **state)
         bool version = strcmp(cases[i].key, "diopter.version") == 0;
         struct dio_save save = {items, (size_t)model->graph->n_params, version ? metadata + 1 : metadata, version ? 1 : 2, DIO_F32};
         assert_ok(&test, dio_weights_write(&test.ctx, path, &save));
-        assert_refused(&test, DIO_ERR_INPUT, cases[i].words, load(&test, path, &loaded));
+        assert_refused(&test, DIO_ERR_INPUT, cases[i].words, load(path, &loaded));
     }
     dio_model_free(model);
-    test_folder_remove(&folder);
-    test_end(&test);
 }
 
 /* Weights as timm keeps them: plain ones with a config.json beside them, which says what they are. */
 static void folder_of_timm(void **state)
 {
     (void)state;
-    struct test_ctx test;
-    struct test_folder folder;
     struct dio_loaded loaded;
-    test_begin(&test);
-    test_folder_make(&folder);
-    struct dio_model *model = make(&test, "tf_efficientnet_lite0", DIO_NAMES_TIMM, 2);
+    struct dio_model *model = make("tf_efficientnet_lite0", DIO_NAMES_TIMM, 2);
     assert_ok(&test, dio_model_set_classes(model, (const char *const[]){"ant", "bee"}, 2));
     assert_ok(&test, dio_model_add_fact(model, "license", "apache-2.0"));
     dio_free(&test.ctx, model->options);
@@ -364,8 +346,8 @@ static void folder_of_timm(void **state)
     bool written = false;
     assert_ok(&test, dio_model_save_config(&test.ctx, model, DIO_NAMES_ORIGIN, folder.path, &written));
     assert_true(written);
-    write_plain(&test, model, test_in(&folder, "model.safetensors"), &(struct plain){0});
-    assert_ok(&test, load(&test, folder.path, &loaded));
+    write_plain(model, test_in(&folder, "model.safetensors"), &(struct plain){0});
+    assert_ok(&test, load(folder.path, &loaded));
     assert_non_null(loaded.model);
     assert_true(says(&loaded, "architecture tf_efficientnet_lite0, from config.json"));
     assert_false(loaded.assumed_recipe);
@@ -378,80 +360,73 @@ static void folder_of_timm(void **state)
     dio_loaded_free(&test.ctx, &loaded);
 
     /* The file itself, its config.json beside it. */
-    assert_ok(&test, load(&test, test_in(&folder, "model.safetensors"), &loaded));
+    assert_ok(&test, load(test_in(&folder, "model.safetensors"), &loaded));
     assert_true(says(&loaded, "from config.json"));
     dio_loaded_free(&test.ctx, &loaded);
 
     /* One that lies is named. */
     static const char lies[] = "{\"architecture\": \"resnet18\"}", counts[] = "{\"architecture\": \"tf_efficientnet_lite0\", \"num_classes\": 7}";
     test_write(test_in(&folder, "config.json"), lies, sizeof lies - 1);
-    assert_refused(&test, DIO_ERR_INPUT, "resnet18, from config.json", load(&test, folder.path, &loaded));
+    assert_refused(&test, DIO_ERR_INPUT, "resnet18, from config.json", load(folder.path, &loaded));
     test_write(test_in(&folder, "config.json"), counts, sizeof counts - 1);
-    assert_refused(&test, DIO_ERR_INPUT, "num_classes is 7, the head in ", load(&test, folder.path, &loaded));
+    assert_refused(&test, DIO_ERR_INPUT, "num_classes is 7, the head in ", load(folder.path, &loaded));
     unlink(test_in(&folder, "config.json"));
     dio_model_free(model);
 
     /* timm knows no SqueezeNet, and no other names than its own. */
-    model = make(&test, "squeezenet1_0", DIO_NAMES_TORCHVISION, 2);
+    model = make("squeezenet1_0", DIO_NAMES_TORCHVISION, 2);
     assert_ok(&test, dio_model_save_config(&test.ctx, model, DIO_NAMES_ORIGIN, folder.path, &written));
     assert_false(written);
     dio_model_free(model);
-    model = make(&test, "mobilenet_v2", DIO_NAMES_TORCHVISION, 2);
+    model = make("mobilenet_v2", DIO_NAMES_TORCHVISION, 2);
     assert_ok(&test, dio_model_save_config(&test.ctx, model, DIO_NAMES_ORIGIN, folder.path, &written));
     assert_false(written);
     assert_ok(&test, dio_model_save_config(&test.ctx, model, DIO_NAMES_TIMM, folder.path, &written));
     assert_true(written);
     dio_model_free(model);
-    test_folder_remove(&folder);
-    test_end(&test);
 }
 
-static dio_status round_trip(struct test_ctx *test, void *arg)
+static dio_status round_trip(struct test_ctx *trial, void *arg)
 {
     const char *path = arg;
     struct dio_loaded loaded = {0};
     struct dio_load_options options = dio_load_options_default();
-    dio_status status = dio_model_load(&test->ctx, path, &options, &loaded);
+    dio_status status = dio_model_load(&trial->ctx, path, &options, &loaded);
     if (status == DIO_OK) {
         char out[1200];
         snprintf(out, sizeof out, "%s.out", path);
         struct dio_export_options how = {DIO_NAMES_ORIGIN, DIO_F16};
-        status = dio_model_export(&test->ctx, loaded.model, out, &how);
+        status = dio_model_export(&trial->ctx, loaded.model, out, &how);
         if (status == DIO_ERR_USAGE) { /* an ending that is none of ours */
-            dio_ctx_clear_error(&test->ctx);
+            dio_ctx_clear_error(&trial->ctx);
             snprintf(out, sizeof out, "%s.out.pth", path);
-            status = dio_model_export(&test->ctx, loaded.model, out, &how);
+            status = dio_model_export(&trial->ctx, loaded.model, out, &how);
         }
     }
-    dio_loaded_free(&test->ctx, &loaded);
+    dio_loaded_free(&trial->ctx, &loaded);
     return status;
 }
 
 static void failing_allocations(void **state)
 {
     (void)state;
-    struct test_ctx test;
-    struct test_folder folder;
-    test_begin(&test);
-    test_folder_make(&folder);
-    struct dio_model *model = make(&test, "resnet8_cifar", DIO_NAMES_AKAMASTER, 2);
+    struct dio_model *model = make("resnet8_cifar", DIO_NAMES_AKAMASTER, 2);
     assert_ok(&test, dio_model_set_classes(model, (const char *const[]){"a", "b"}, 2));
     assert_ok(&test, dio_model_add_fact(model, "source", "x"));
     char path[1024];
     snprintf(path, sizeof path, "%s", test_in(&folder, "x.safetensors"));
     assert_ok(&test, dio_model_save(&test.ctx, model, path));
     dio_model_free(model);
-    test_end(&test);
     test_fail_each_allocation(round_trip, path);
-    test_folder_remove(&folder);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, before, after)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(own_file_comes_back), cmocka_unit_test(graph_of_no_family),  cmocka_unit_test(what_plain_files_lack),
-        cmocka_unit_test(options_and_classes), cmocka_unit_test(from_scratch),        cmocka_unit_test(hostile_metadata),
-        cmocka_unit_test(folder_of_timm),      cmocka_unit_test(failing_allocations),
+        TEST(own_file_comes_back), TEST(graph_of_no_family), TEST(what_plain_files_lack), TEST(options_and_classes),
+        TEST(from_scratch),        TEST(hostile_metadata),   TEST(folder_of_timm),        TEST(failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,22 +1,6 @@
 /* What the vectors of tests/../robustness do not hold: values, writing, shards, memory that runs out. */
 #include "read_all.h"
 
-static struct test_folder folder;
-
-static int begin(void **state)
-{
-    (void)state;
-    test_folder_make(&folder);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    test_folder_remove(&folder);
-    return 0;
-}
-
 /* A file from the text of its header and some data. */
 static const char *make(const char *name, const char *header, const void *data, size_t size)
 {
@@ -321,5 +305,5 @@ int main(void)
         cmocka_unit_test(memory_may_run_out_anywhere), cmocka_unit_test(shards_are_one_list),
         cmocka_unit_test(safetensors_goes_before_pickles), cmocka_unit_test(transformers_configs_are_read),
     };
-    return cmocka_run_group_tests(tests, begin, end);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

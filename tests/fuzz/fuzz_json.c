@@ -18,7 +18,7 @@ static void write(struct dio_json_writer *writer, const struct dio_tree_node *no
         for (size_t i = 0; i < node->count; i++) write(writer, &node->items[i], NULL);
         dio_json_end_list(writer);
         return;
-    case DIO_NODE_TEXT: dio_json_text_n(writer, key, node->text, node->count); return;
+    case DIO_NODE_TEXT: dio_json_text(writer, key, node->text); return;
     default: dio_json_raw(writer, key, node->text);
     }
 }

@@ -5,8 +5,6 @@
 #include "base/rng.h"
 #include "report/report.h"
 
-static struct test_ctx test;
-
 struct made {
     struct dio_dataset *dataset;
     struct dio_metrics metrics, val_metrics;
@@ -100,10 +98,10 @@ static void clear(struct made *made)
 
 static void look(const char *name, const struct dio_str *html)
 {
-    const char *folder = getenv("DIOPTER_LOOK");
-    if (!folder) return;
+    const char *place = getenv("DIOPTER_LOOK");
+    if (!place) return;
     char path[1024];
-    snprintf(path, sizeof path, "%.900s/%.100s", folder, name);
+    snprintf(path, sizeof path, "%.900s/%.100s", place, name);
     test_write(path, html->data, html->length);
 }
 
@@ -130,23 +128,20 @@ static void check_page(const char *html)
     }
 }
 
-static void fill(const struct test_folder *folder)
+static void fill(void)
 {
     const char *const classes[] = {"a<b>&\"c\"", "caf\xC3\xA9", "plain"};
     for (int i = 0; i < 60; i++) {
         char name[128];
         snprintf(name, sizeof name, "%s/%s/%02d.ppm", i % 4 == 3 ? "test" : "train", classes[i % 3], i);
-        make_picture(folder, name, 4 * i);
+        make_picture(name, 4 * i);
     }
 }
 
 static void test_page(void **state)
 {
-    (void)state;
-    struct test_folder folder;
-    test_begin(&test);
-    test_folder_make(&folder);
-    fill(&folder);
+    make_folder(state);
+    fill();
     struct made made;
     make(&made, folder.path, 16);
     struct dio_str html, again;
@@ -176,8 +171,7 @@ static void test_page(void **state)
     dio_str_free(&again);
     dio_str_free(&html);
     clear(&made);
-    test_folder_remove(&folder);
-    test_end(&test);
+    remove_folder(state);
 }
 
 /* A run without anything to show still gives a page. */

@@ -5,7 +5,6 @@
 #include "base/str.h"
 #include "support.h"
 #include "text/json_write.h"
-#include "text/jsonl.h"
 #include "vectors.h"
 
 static dio_status parse(struct test_ctx *test, const char *text, struct dio_tree *tree)
@@ -218,7 +217,6 @@ static dio_status write_sample(struct dio_str *out, int indent)
     dio_json_end_map(&w);
     dio_json_map(&w, NULL);
     dio_json_double(&w, "x", 0.1);
-    dio_json_float(&w, "f", 0.1f);
     dio_json_double(&w, "nan", (double)NAN);
     dio_json_end_map(&w);
     dio_json_end_list(&w);
@@ -237,7 +235,7 @@ static void test_writing(void **state)
     dio_str_init(&out, &test.ctx);
     assert_ok(&test, write_sample(&out, 0));
     assert_string_equal(out.data, "{\"name\": \"a\\\"\\\\\\n\\u001b\xc3\xa9\xef\xbf\xbd\", \"shape\": [-3, 9223372036854775807], \"maps\": [{}, {\"x\": 0.1, "
-                                  "\"f\": 0.1, \"nan\": null}], \"ok\": true, \"none\": null}");
+                                  "\"nan\": null}], \"ok\": true, \"none\": null}");
     json_error_t error;
     json_t *judged = json_loadb(out.data, out.length, 0, &error);
     assert_non_null(judged);
@@ -246,35 +244,8 @@ static void test_writing(void **state)
     dio_str_free(&out);
     assert_ok(&test, write_sample(&out, 2));
     assert_string_equal(out.data, "{\n  \"name\": \"a\\\"\\\\\\n\\u001b\xc3\xa9\xef\xbf\xbd\",\n  \"shape\": [-3, 9223372036854775807],\n  \"maps\": [\n    {},\n    {\n"
-                                  "      \"x\": 0.1,\n      \"f\": 0.1,\n      \"nan\": null\n    }\n  ],\n  \"ok\": true,\n  \"none\": null\n}");
+                                  "      \"x\": 0.1,\n      \"nan\": null\n    }\n  ],\n  \"ok\": true,\n  \"none\": null\n}");
     dio_str_free(&out);
-    test_end(&test);
-}
-
-static void test_lines(void **state)
-{
-    (void)state;
-    struct test_ctx test;
-    struct dio_tree record;
-    struct dio_jsonl lines;
-    static const char text[] = "{\"a\": 1}\n\n{\"a\": 2}\r\n{\"a\": 3";
-    test_begin(&test);
-    dio_jsonl_begin(&lines, &test.ctx, "m.jsonl", text, sizeof text - 1);
-    for (int i = 1; i <= 2; i++) {
-        int64_t a = 0;
-        assert_ok(&test, dio_jsonl_next(&lines, &record));
-        assert_non_null(record.root);
-        assert_ok(&test, dio_tree_whole(&record, record.root, "a", 0, 9, &a, NULL));
-        assert_int_equal(a, i);
-        dio_tree_free(&record);
-    }
-    assert_int_equal(lines.line, 3);
-    assert_ok(&test, dio_jsonl_next(&lines, &record)); /* the unfinished line */
-    assert_null(record.root);
-    dio_jsonl_begin(&lines, &test.ctx, "m.jsonl", "{}\n{x}\n", 7);
-    assert_ok(&test, dio_jsonl_next(&lines, &record));
-    dio_tree_free(&record);
-    assert_refused(&test, DIO_ERR_INPUT, "m.jsonl: record in line 2: ", dio_jsonl_next(&lines, &record));
     test_end(&test);
 }
 
@@ -302,8 +273,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tree),   cmocka_unit_test(test_refused),         cmocka_unit_test(test_many_keys),
         cmocka_unit_test(test_values), cmocka_unit_test(test_against_jansson), cmocka_unit_test(test_writing),
-        cmocka_unit_test(test_lines),  cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_memory), cmocka_unit_test(test_vectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
