@@ -58,11 +58,14 @@ static dio_status make_key(struct dio_ctx *ctx, const struct dio_model *model, c
     *key = (struct dio_part_key){.json = records->json, .top = records->top, .scores = records->scores};
     dio_sha256_init(&hash);
     for (size_t i = 0; i < model->classes.count; i++) dio_sha256_add_text(&hash, model->classes.names[i]);
-    for (int i = 0; i < model->graph->n_params; i++) {
+    for (int i = 0; options->output && i < model->graph->n_params; i++) { /* standard output is never gone on with */
         const struct dio_param *param = &model->graph->params[i];
         size_t bytes;
-        if (param->data && dio_shape_bytes(&param->shape, param->dtype, &bytes)) dio_sha256_add(&hash, param->data, bytes);
+        if (!param->data || !dio_shape_bytes(&param->shape, param->dtype, &bytes)) continue;
+        dio_sha256_add(&hash, param->data, bytes);
+        if (param->mapped) dio_drop_pages(param->data, bytes);
     }
+    if (options->exact) dio_sha256_add_text(&hash, "exact"); /* other last digits */
     short_hash(&hash, key->model);
     dio_str_init(&text, ctx);
     dio_str_addf(&text, "%d ", options->allow_damaged);
