@@ -205,7 +205,10 @@ class Ours:
             print(f"{' '.join(map(str, self.command[1:]))}: {done.stderr.strip()}", file=sys.stderr)
             return
         out = json.loads(done.stdout)
-        self.times.append(out["training_step"]["seconds"] if self.train else out["seconds"])
+        if self.train:
+            self.times.append(out["training_step"]["seconds"])
+            return
+        self.times.append(out["seconds"])
         flops = 2 * sum(layer["macs"] for layer in out["layers"]) * out["batch"]
         self.shares.append(flops / out["seconds"] / out["fma_all_threads"])
 
