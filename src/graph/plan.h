@@ -76,6 +76,7 @@ struct dio_plan_step_info {
     size_t packed_bytes, saved_bytes;
     const char *fused; /* "batch_norm relu add", or "" */
     int stage;
+    int chain;          /* inference: steps from this one on that run row by row together; 0 inside of a chain */
     bool depth_first;   /* inference: runs image by image with the steps around it, while weights are small */
 };
 int dio_plan_steps(const struct dio_plan *plan);

@@ -165,7 +165,7 @@ void dio_plan_share_memory(struct dio_plan *plan)
 {
     for (int i = 0; i < plan->n_steps; i++) {
         struct dio_plan_step *step = &plan->steps[i];
-        if (!step->step.in_place) continue;
+        if (!step->step.in_place || step->in_chain) continue;
         int input = step->step.in_place_input;
         struct dio_plan_value *to = &plan->values[step->outputs[0]];
         struct dio_plan_value *from = &plan->values[plan->values[step->inputs[input]].root];

@@ -65,6 +65,18 @@ static void see(struct dio_plan_value *value, int moment)
     if (moment > value->last) value->last = moment;
 }
 
+/* A chain reads what lies before it until its last row is written. */
+static void see_chains(struct dio_plan *plan)
+{
+    for (int i = 0; i < plan->n_steps; i++) {
+        const int last = i + plan->steps[i].chain - 1;
+        for (int k = i; k < last; k++) {
+            for (int j = 0; j < plan->steps[k].step.n_inputs; j++) see(&plan->values[plan->steps[k].inputs[j]], last);
+        }
+        if (last > i) see(&plan->values[plan->steps[last].outputs[0]], i);
+    }
+}
+
 /* Values that only deep steps touch are local to a thread; the others outlive the deep part as a whole. */
 static void settle_values(struct dio_plan *plan)
 {
@@ -77,6 +89,7 @@ static void settle_values(struct dio_plan *plan)
             if (value->home == DIO_HOME_NONE) value->home = DIO_HOME_SHARED;
         }
     }
+    see_chains(plan);
     for (int i = 0; i < plan->n_values; i++) {
         struct dio_plan_value *value = &plan->values[i];
         if (value->home == DIO_HOME_SHARED && value->last < plan->n_deep) value->home = DIO_HOME_LOCAL;
@@ -207,6 +220,7 @@ static dio_status build(struct dio_plan *plan, const struct dio_graph *graph, co
     memcpy(plan->outputs, graph->outputs, sizeof plan->outputs);
     DIO_PASS(add_steps(plan, graph, options->exact));
     choose_depth(plan);
+    dio_plan_choose_chains(plan);
     DIO_PASS(place_values(plan));
     DIO_PASS(dio_plan_allocate(plan, options->memory_limit));
     DIO_PASS(take_weights(plan, graph));
@@ -264,12 +278,22 @@ static void run_deep_piece(void *arg, int64_t piece, int thread)
     const struct dio_plan *plan = arg;
     int64_t begin = piece * plan->piece_images, left = plan->chunk_images - begin;
     void *scratch = plan->scratch + plan->scratch_bytes * (size_t)thread;
+    struct dio_step *steps = &plan->deep_steps[thread * plan->n_deep];
     for (int i = 0; i < plan->n_deep; i++) {
         const struct dio_plan_step *slot = &plan->steps[i];
-        struct dio_step *step = &plan->deep_steps[thread * plan->n_deep + i];
+        struct dio_step *step = &steps[i];
         step->n = left < plan->piece_images ? left : plan->piece_images;
         for (int j = 0; j < step->n_inputs; j++) step->x[j] = deep_address(plan, slot->inputs[j], begin, thread);
         for (int j = 0; j < step->n_outputs; j++) step->y[j] = deep_address(plan, slot->outputs[j], begin, thread);
+    }
+    for (int i = 0; i < plan->n_deep; i += plan->steps[i].chain) {
+        const struct dio_step *step = &steps[i];
+        if (plan->steps[i].chain > 1) {
+            const struct dio_step *chain[DIO_CHAIN_MAX];
+            for (int k = 0; k < plan->steps[i].chain; k++) chain[k] = &steps[i + k];
+            for (int64_t image = 0; image < step->n; image++) dio_chain_run_image(plan, chain, plan->steps[i].chain, image, scratch);
+            continue;
+        }
         for (int phase = 0; phase < step->n_forward; phase++) {
             int64_t pieces = step->forward[phase].pieces(step);
             for (int64_t p = 0; p < pieces; p++) step->forward[phase].run(step, p, scratch);
@@ -285,6 +309,16 @@ static void bind_wide(struct dio_plan *plan, int i)
     for (int j = 0; j < slot->step.n_outputs; j++) slot->step.y[j] = wide_address(plan, slot->outputs[j]);
 }
 
+static void run_chain_piece(void *arg, int64_t piece, int thread)
+{
+    const struct dio_phase_call *call = arg;
+    const struct dio_plan *plan = call->plan;
+    const struct dio_plan_step *first = (const struct dio_plan_step *)(const void *)((const char *)call->step - offsetof(struct dio_plan_step, step));
+    const struct dio_step *steps[DIO_CHAIN_MAX];
+    for (int k = 0; k < first->chain; k++) steps[k] = &first[k].step;
+    dio_chain_run(plan, steps, first->chain, piece, plan->scratch + plan->scratch_bytes * (size_t)thread);
+}
+
 static void run_chunk(struct dio_plan *plan)
 {
     size_t count = 0;
@@ -296,9 +330,16 @@ static void run_chunk(struct dio_plan *plan)
         plan->phases[count++] = (struct dio_phase){run_deep_piece, plan, (n + plan->piece_images - 1) / plan->piece_images};
         first_wide = plan->n_deep;
     }
-    for (int i = first_wide; i < plan->n_steps; i++) {
-        bind_wide(plan, i);
-        dio_plan_list(plan, &plan->steps[i].step, plan->steps[i].step.forward, plan->steps[i].step.n_forward, &count);
+    for (int i = first_wide; i < plan->n_steps; i++) bind_wide(plan, i);
+    for (int i = first_wide; i < plan->n_steps; i += plan->steps[i].chain) {
+        const struct dio_plan_step *slot = &plan->steps[i];
+        if (slot->chain == 1) {
+            dio_plan_list(plan, &slot->step, slot->step.forward, slot->step.n_forward, &count);
+            continue;
+        }
+        plan->calls[count] = (struct dio_phase_call){plan, &slot->step, NULL};
+        plan->phases[count] = (struct dio_phase){run_chain_piece, &plan->calls[count], dio_chain_pieces(&plan->steps[i + slot->chain - 1].step)};
+        count++;
     }
     dio_team_run(plan->team, plan->phases, count);
 }

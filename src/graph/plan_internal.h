@@ -37,9 +37,13 @@ struct dio_plan_step {
     size_t packed_offset, saved_offset;
     bool backward;          /* has a part in backward */
     bool repack;            /* a parameter that it packs is trained */
+    int chain;              /* inference: steps from here on that run row by row together (chains.c); 0 inside of one */
+    bool in_chain;          /* of more than one step */
 };
 
-/* One phase of one step, as the thread team calls it. */
+enum { DIO_CHAIN_MAX = 4 };
+
+/* One phase of one step, or a chain that starts with it, as the thread team calls it. */
 struct dio_phase_call {
     const struct dio_plan *plan;
     const struct dio_step *step;
@@ -75,6 +79,7 @@ struct dio_plan {
     int n_deep;
     int64_t group;                   /* images of a piece of the deep part, at most */
     int64_t slot_images;             /* all slots together */
+    size_t chain_offset;             /* of the rings of chains, in a thread's scratch */
     unsigned char *slots;
     size_t slot_bytes;               /* one image of all local values */
     struct dio_step *deep_steps;     /* threads x n_deep copies, bound while a thread runs a piece */
@@ -113,6 +118,13 @@ void dio_plan_pack_step(struct dio_plan *plan, const struct dio_plan_step *slot)
 void dio_plan_share_memory(struct dio_plan *plan);
 dio_status dio_plan_place(struct dio_plan *plan, enum dio_home home, int64_t images, struct dio_lifetime *extra, int n_extra,
                           size_t *total);
+
+/* chains.c: marks chains and makes room for them, after the depth is chosen and before memory is placed. */
+void dio_plan_choose_chains(struct dio_plan *plan);
+/* `steps` are bound for their images.  A piece is a band of rows of one of them; or one image whole. */
+int64_t dio_chain_pieces(const struct dio_step *last);
+void dio_chain_run(const struct dio_plan *plan, const struct dio_step *const *steps, int n, int64_t piece, unsigned char *scratch);
+void dio_chain_run_image(const struct dio_plan *plan, const struct dio_step *const *steps, int n, int64_t image, unsigned char *scratch);
 
 /* plan.c: appends a step's phases to plan->phases[*count...]. */
 void dio_plan_list(struct dio_plan *plan, const struct dio_step *step, const struct dio_op_phase *phases, int n, size_t *count);

@@ -100,6 +100,10 @@ void dio_conv_forward(const struct dio_step *step, int64_t piece, void *scratch)
 int64_t dio_conv_forward_pieces(const struct dio_step *step);
 size_t dio_conv_forward_scratch(const struct dio_conv *conv);
 
+/* dio_op_row_fn of all paths but Winograd's and the depthwise one. */
+void dio_conv_row(const struct dio_step *step, const float *const *rows, float *y, const float *residual, void *scratch);
+size_t dio_conv_row_scratch(const struct dio_conv *conv);
+
 /* dy through the activation, and the gradient of the residual; a piece is a block of elements. */
 void dio_conv_activation_backward(const struct dio_step *step, int64_t piece, void *scratch);
 /* Gradients of x, of the weights and of the bias. */

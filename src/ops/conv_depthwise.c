@@ -29,7 +29,7 @@ static void pack(const struct dio_step *step, int64_t piece, void *scratch)
     if (conv->bias) memcpy(packed + filter_floats(conv), step->param[1], (size_t)conv->c * sizeof *packed);
 }
 
-static struct dio_depthwise_row row_of(const struct dio_step *step, const float **rows)
+static struct dio_depthwise_row row_of(const struct dio_step *step, const float *const *rows)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     return (struct dio_depthwise_row){.channels = conv->c, .x_pixel = conv->c, .y_pixel = conv->c, .in_w = conv->w, .out_w = conv->ow,
@@ -46,25 +46,31 @@ static int64_t forward_pieces(const struct dio_step *step)
     return step->n * line_blocks(conv->oh, conv);
 }
 
-static void forward(const struct dio_step *step, int64_t piece, void *scratch)
+static void forward_row(const struct dio_step *step, const float *const *rows, float *y, const float *residual, void *scratch)
 {
     (void)scratch;
+    const struct dio_conv *conv = dio_conv_of(step);
+    struct dio_depthwise_row d = row_of(step, rows);
+    d.act = conv->act;
+    if (conv->bias) d.bias = (const float *)step->packed + filter_floats(conv);
+    d.y = y;
+    d.residual = residual;
+    step->kernels->depthwise_row(&d);
+}
+
+static void forward(const struct dio_step *step, int64_t piece, void *scratch)
+{
     const struct dio_conv *conv = dio_conv_of(step);
     const int64_t blocks = line_blocks(conv->oh, conv), image = piece / blocks;
     const struct dio_range lines = dio_block(conv->oh, conv->lines, piece % blocks);
     const float *x = (const float *)step->x[0] + image * conv->h * conv->w * conv->c, *rows[DIO_DEPTHWISE_MAX];
-    struct dio_depthwise_row d = row_of(step, rows);
-    d.act = conv->act;
-    if (conv->bias) d.bias = (const float *)step->packed + filter_floats(conv);
     for (int64_t y = lines.begin; y < lines.end; y++) {
         for (int64_t r = 0; r < conv->r; r++) {
             const int64_t iy = y * conv->stride[0] - conv->top + r * conv->dilation[0];
             rows[r] = iy >= 0 && iy < conv->h ? x + iy * conv->w * conv->c : NULL;
         }
         const int64_t at = (image * conv->oh + y) * conv->ow * conv->c;
-        d.y = (float *)step->y[0] + at;
-        if (step->n_inputs == 2) d.residual = (const float *)step->x[1] + at;
-        step->kernels->depthwise_row(&d);
+        forward_row(step, rows, (float *)step->y[0] + at, step->n_inputs == 2 ? (const float *)step->x[1] + at : NULL, scratch);
     }
 }
 
@@ -155,5 +161,6 @@ void dio_depthwise_prepare(struct dio_step *step, const struct dio_step_wants *w
     if (wants->dparam[0]) step->scratch_bytes = (size_t)(conv->s * conv->group_c * DW_CHANNELS) * sizeof(float);
     step->pack[step->n_pack++] = (struct dio_op_phase){pack, dio_pieces_one};
     dio_add_forward(step, forward, forward_pieces);
+    step->rows.run = forward_row;
     if (wants->dx[0] || wants->dparam[0] || wants->dparam[1]) dio_add_backward(step, backward, backward_pieces);
 }

@@ -110,20 +110,96 @@ static struct dio_gemm_rows gather(const struct dio_step *step, const struct pie
     return g;
 }
 
+/* The call for each panel; y and residual: the first row's first channel of the step's output. */
+static void run_panels(const struct dio_step *step, struct dio_gemm_rows *g, int64_t block, struct dio_range panels, float *y, const float *residual)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const float *packed = step->packed;
+    for (int64_t panel = panels.begin; panel < panels.end; panel++) {
+        const int64_t first = block * conv->block_k + panel * conv->forward.panel_width;
+        g->panel = packed + conv->at_forward + block * conv->forward_size + dio_pack_panel(&conv->forward, panel, &g->width);
+        g->columns = (int)dio_min_i64(g->width, conv->block_k - panel * conv->forward.panel_width);
+        g->bias = conv->bias ? packed + conv->at_bias + first : NULL;
+        g->y = y + first;
+        g->residual = residual ? residual + first : NULL;
+        step->kernels->gemm_rows(g);
+    }
+}
+
 void dio_conv_forward(const struct dio_step *step, int64_t index, void *scratch)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     const struct piece p = locate(step, index);
-    const float *packed = step->packed;
     struct dio_gemm_rows g = gather(step, &p, scratch);
-    for (int64_t panel = p.panels.begin; panel < p.panels.end; panel++) {
-        const int64_t first = p.block * conv->block_k + panel * conv->forward.panel_width;
-        const int64_t at = (p.image * conv->oh * conv->ow + p.rows.begin) * conv->k + first;
-        g.panel = packed + conv->at_forward + p.block * conv->forward_size + dio_pack_panel(&conv->forward, panel, &g.width);
-        g.columns = (int)dio_min_i64(g.width, conv->block_k - panel * conv->forward.panel_width);
-        g.bias = conv->bias ? packed + conv->at_bias + first : NULL;
-        g.y = (float *)step->y[0] + at;
-        g.residual = step->n_inputs == 2 ? (const float *)step->x[1] + at : NULL;
-        step->kernels->gemm_rows(&g);
+    const int64_t at = (p.image * conv->oh * conv->ow + p.rows.begin) * conv->k;
+    run_panels(step, &g, p.block, p.panels, (float *)step->y[0] + at, step->n_inputs == 2 ? (const float *)step->x[1] + at : NULL);
+}
+
+/* ---- one row of pixels, from the rows of x that it meets ---- */
+
+/* Offsets count from the first of the rows that exist: they lie in one block of memory. */
+static const float *row_offsets(const struct dio_conv *conv, const float *const *rows, int32_t *offset)
+{
+    const float *base = NULL;
+    for (int64_t r = 0; r < conv->r && !base; r++) base = rows[r];
+    for (int64_t t = 0; t < conv->r * conv->s; t++, offset += conv->ow) {
+        const float *row = rows[t / conv->s];
+        const int64_t at = t % conv->s * conv->dilation[1] - conv->left;
+        const struct dio_range inside = dio_conv_inside(conv->ow, conv->stride[1], at, conv->w);
+        for (int64_t x = 0; x < conv->ow; x++) {
+            const bool exists = row && x >= inside.begin && x < inside.end;
+            offset[x] = exists ? (int32_t)(row - base + (x * conv->stride[1] + at) * conv->c) : -1;
+        }
+    }
+    return base;
+}
+
+/* offset: [R][OW] into a copy of the rows with their padding. */
+static const float *row_copy(const struct dio_conv *conv, const float *const *rows, int32_t *offset, float *copy)
+{
+    const int64_t width = copy_width(conv) * conv->c, left = dio_min_i64(conv->left * conv->c, width);
+    const int64_t body = dio_max_i64(dio_min_i64(conv->w * conv->c, width - left), 0);
+    for (int64_t r = 0; r < conv->r; r++) {
+        float *line = copy + r * width;
+        memset(line, 0, (size_t)width * sizeof *line);
+        if (rows[r]) memcpy(line + left, rows[r], (size_t)body * sizeof *line);
+        for (int64_t x = 0; x < conv->ow; x++) *offset++ = (int32_t)(r * width + x * conv->stride[1] * conv->c);
+    }
+    return copy;
+}
+
+static size_t row_table_bytes(const struct dio_conv *conv)
+{
+    return ((size_t)(conv->ow * conv->r * (conv->path == DIO_CONV_FEW ? 1 : conv->s)) * sizeof(int32_t) + 63) / 64 * 64;
+}
+
+size_t dio_conv_row_scratch(const struct dio_conv *conv)
+{
+    if (conv->path == DIO_CONV_POINTWISE || conv->path == DIO_CONV_DEPTHWISE) return 0;
+    return row_table_bytes(conv) + (conv->path == DIO_CONV_FEW ? (size_t)(conv->r * copy_width(conv) * conv->c) * sizeof(float) : 0);
+}
+
+void dio_conv_row(const struct dio_step *step, const float *const *rows, float *y, const float *residual, void *scratch)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    struct dio_gemm_rows g = {.rows = conv->ow, .taps = conv->r * conv->s, .channels = conv->block_c, .zero = step->packed,
+                              .y_stride = conv->k, .residual_stride = conv->k, .act = conv->act};
+    const float *x = rows[0];
+    if (conv->path == DIO_CONV_POINTWISE) {
+        g.x_stride = conv->c;
+    } else {
+        g.offset = scratch;
+        g.offset_stride = conv->ow;
+        if (conv->path == DIO_CONV_FEW) {
+            g.taps = conv->r;
+            g.channels = conv->s * conv->c;
+            x = row_copy(conv, rows, scratch, (float *)(void *)((char *)scratch + row_table_bytes(conv)));
+        } else {
+            x = row_offsets(conv, rows, scratch);
+        }
+    }
+    for (int64_t block = 0; block < conv->blocks; block++) {
+        g.x = x ? x + block * conv->block_c : NULL;
+        run_panels(step, &g, block, (struct dio_range){0, conv->panels}, y, residual);
     }
 }

@@ -254,17 +254,21 @@ void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants)
     if (backward && (conv->act != DIO_ACT_NONE || wants->dx[1])) {
         dio_add_backward(step, dio_conv_activation_backward, dio_pieces_output_elements);
     }
+    if (conv->r <= DIO_OP_MAX_ROWS) step->rows = (struct dio_op_rows){dio_conv_row, conv->r, conv->stride[0], conv->dilation[0], conv->top};
     if (conv->path == DIO_CONV_DEPTHWISE) {
         dio_depthwise_prepare(step, wants);
         return;
     }
     step->packed_bytes = (size_t)conv->packed_floats * sizeof(float);
     if (conv->path == DIO_CONV_WINOGRAD) {
+        step->rows.run = NULL;
         dio_winograd_prepare(step);
         return;
     }
     step->pack[step->n_pack++] = (struct dio_op_phase){pack, pack_pieces};
+    const size_t row_scratch = dio_conv_row_scratch(conv);
     step->scratch_bytes = dio_conv_forward_scratch(conv);
+    if (row_scratch > step->scratch_bytes) step->scratch_bytes = row_scratch;
     dio_add_forward(step, dio_conv_forward, dio_conv_forward_pieces);
     if (wants->dx[0] || wants->dparam[0] || wants->dparam[1]) {
         const size_t scratch = dio_conv_backward_scratch(conv);

@@ -101,6 +101,15 @@ enum dio_mode {
     DIO_MODE_TRAIN  /* backward will be run; weights may change between runs (the plan calls `pack` again) */
 };
 
+/* One row of an image's output, computed from the rows of input 0 that it meets: `rows` are input rows
+ * y * stride - top + i * dilation, i < count; NULL: outside, zeros.  They lie in one block of memory.  y, residual: the row's. */
+typedef void dio_op_row_fn(const struct dio_step *step, const float *const *rows, float *y, const float *residual, void *scratch);
+enum { DIO_OP_MAX_ROWS = 32 };
+struct dio_op_rows {
+    dio_op_row_fn *run; /* NULL: this step cannot go row by row */
+    int64_t count, stride, dilation, top;
+};
+
 struct dio_step_block;
 
 struct dio_step {
@@ -124,6 +133,7 @@ struct dio_step {
     int in_place_input;
     /* Forward and backward read this parameter from `packed` alone (so an inference plan keeps no copy of it). */
     bool packs_param[DIO_OP_MAX_PARAMS];
+    struct dio_op_rows rows;
     int n_forward, n_backward, n_pack;
     struct dio_op_phase forward[DIO_OP_MAX_PHASES], backward[DIO_OP_MAX_PHASES], pack[2];
     const void *plan_data; /* what prepare computed for the run (geometry); allocated with dio_step_data, freed by the plan */
