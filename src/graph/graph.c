@@ -157,7 +157,7 @@ static dio_status add_params(struct dio_graph *graph, struct dio_node *node, int
         const struct dio_param_def *def = &shapes->params[i];
         struct dio_value_type type = {DIO_F32, def->shape};
         if (dio_shape_elements(&def->shape) < 1 || !type_fits(&type)) return REFUSE(graph, place, "%s is too large", def->name);
-        char *name = dio_arena_sprintf(&graph->arena, "%s.%s", node->name, def->name);
+        char *name = dio_arena_sprintf(&graph->arena, def->name[0] ? "%s.%s" : "%s%s", node->name, def->name);
         if (!name) return fail_with(graph, DIO_ERR_ENV);
         if (dio_graph_find_param(graph, name) >= 0) return REFUSE(graph, place, "parameter %s is there twice", name);
         DIO_PASS(GROW(graph, params, "parameters of a graph"));

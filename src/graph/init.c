@@ -38,6 +38,8 @@ void dio_param_init(struct dio_param *param, uint64_t seed)
         switch (param->init) {
         case DIO_INIT_ZERO: data[i] = 0; break;
         case DIO_INIT_ONE: data[i] = 1; break;
+        case DIO_INIT_NORMAL_FIFTIETH: data[i] = (float)(0.02 * dio_rng_normal(&rng)); break;
+        case DIO_INIT_MILLIONTH: data[i] = 1e-6f; break;
         case DIO_INIT_KAIMING_NORMAL_OUT: data[i] = (float)(deviation * dio_rng_normal(&rng)); break;
         case DIO_INIT_NORMAL_HUNDREDTH: data[i] = (float)(0.01 * dio_rng_normal(&rng)); break;
         case DIO_INIT_LINEAR_UNIFORM: data[i] = (float)(bound * (2 * dio_rng_uniform(&rng) - 1)); break;

@@ -146,12 +146,27 @@ static dio_status add_bias(struct dio_graph *graph, struct dio_node *node, int64
     return DIO_OK;
 }
 
-/* Parameters of the norm by position: weight, bias, running mean, running variance. */
-static dio_status fold(struct dio_graph *graph, struct dio_node *node, const struct dio_node *norm)
+/* What a node does to each channel of what it reads, as multiplication and addition; false: it is not such a node. */
+struct affine {
+    const float *scale, *shift, *mean, *var; /* NULL but for the first: 0, 0, 1 */
+    double eps;
+};
+
+static bool affine_of(const struct dio_graph *graph, const struct dio_node *node, struct affine *affine)
 {
-    double eps = dio_batch_norm_eps(norm->attrs);
-    const float *of_norm[4];
-    for (int i = 0; i < 4; i++) of_norm[i] = graph->params[norm->params[i]].data;
+    const float *data[4] = {0};
+    const bool norm = node->op == &dio_op_batch_norm;
+    if (!norm && node->op != &dio_op_layer_scale) return false;
+    for (int i = 0; i < (norm ? 4 : 1); i++) { /* a norm's weight, bias, running mean, running variance */
+        data[i] = graph->params[node->params[i]].data;
+        if (!data[i]) return false;
+    }
+    *affine = (struct affine){data[0], data[1], data[2], data[3], norm ? dio_batch_norm_eps(node->attrs) : 0};
+    return true;
+}
+
+static dio_status fold(struct dio_graph *graph, struct dio_node *node, const struct affine *affine)
+{
     const struct dio_param *weight = &graph->params[node->params[0]];
     int64_t channels = weight->shape.dims[0];
     const float *old_bias = node->n_params > 1 ? graph->params[node->params[1]].data : NULL;
@@ -159,8 +174,9 @@ static dio_status fold(struct dio_graph *graph, struct dio_node *node, const str
     float *new_bias = dio_arena_alloc(&graph->arena, (size_t)channels * sizeof(float));
     if (!scale || !new_bias) return DIO_ERR_ENV;
     for (int64_t k = 0; k < channels; k++) {
-        scale[k] = of_norm[0][k] / sqrt((double)of_norm[3][k] + eps);
-        new_bias[k] = (float)(((old_bias ? old_bias[k] : 0.0) - of_norm[2][k]) * scale[k] + of_norm[1][k]);
+        scale[k] = affine->var ? affine->scale[k] / sqrt((double)affine->var[k] + affine->eps) : (double)affine->scale[k];
+        double bias = (old_bias ? old_bias[k] : 0.0) - (affine->mean ? affine->mean[k] : 0.0);
+        new_bias[k] = (float)(bias * scale[k] + (affine->shift ? affine->shift[k] : 0.0));
     }
     if (node->n_params == 1) DIO_PASS(add_bias(graph, node, channels));
     graph->params[node->params[0]].row_scale = scale; /* applied when a plan packs it: no second copy of all weights */
@@ -179,12 +195,13 @@ static bool all_have_data(const struct dio_graph *graph, const struct dio_node *
 dio_status dio_pass_fold_norm(struct dio_graph *graph)
 {
     for (int i = 0; i < graph->n_nodes; i++) {
-        const struct dio_node *norm = &graph->nodes[i];
-        if (norm->op != &dio_op_batch_norm || !all_have_data(graph, norm, 4)) continue;
-        struct dio_node *node = fusing_producer(graph, norm->inputs[0], DIO_FUSE_SCALE);
+        struct affine affine;
+        if (!affine_of(graph, &graph->nodes[i], &affine)) continue;
+        struct dio_node *node = fusing_producer(graph, graph->nodes[i].inputs[0], DIO_FUSE_SCALE);
         if (!node || has_residual(node) || !all_have_data(graph, node, 2) || graph->params[node->params[0]].row_scale) continue;
-        DIO_PASS(fold(graph, node, norm));
-        DIO_PASS(absorb(graph, node, i--, "batch_norm"));
+        DIO_PASS(fold(graph, node, &affine));
+        DIO_PASS(absorb(graph, node, i, graph->nodes[i].op->name));
+        i--;
     }
     return DIO_OK;
 }

@@ -10,7 +10,7 @@ dio_status dio_pass_cut(struct dio_graph *graph, const int *inputs, int n_inputs
 /* Ops that act in training only (dropout): their readers read what they read. */
 dio_status dio_pass_remove_idle(struct dio_graph *graph);
 /* A batch norm behind an op that takes a scale (DIO_FUSE_SCALE) goes into its weight and bias: new data in the graph's
- * arena, W * w / sqrt(var + eps) and (b - mean) * w / sqrt(var + eps) + bias. */
+ * arena, W * w / sqrt(var + eps) and (b - mean) * w / sqrt(var + eps) + bias.  A layer scale likewise. */
 dio_status dio_pass_fold_norm(struct dio_graph *graph);
 /* A sum goes into the later of its two producers that takes one more input (DIO_FUSE_ADD). */
 dio_status dio_pass_fuse_add(struct dio_graph *graph);

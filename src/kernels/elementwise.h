@@ -12,10 +12,11 @@
 /* y[i] = the activation of x[i]; y may be x. */
 typedef void dio_act_forward_fn(enum dio_act act, const float *x, float *y, int64_t n);
 
-/* dx[i] = dy[i] where the activation passed y[i] on, else 0 (a NaN in y passes); dx may be dy. */
-typedef void dio_act_backward_fn(enum dio_act act, const float *y, const float *dy, float *dx, int64_t n);
+/* dx[i] = dy[i] times the activation's slope; dx may be dy.  `kept`: of the activations that clip the output (dy passes where
+ * the activation passed it on; a NaN in it passes), of the others the input. */
+typedef void dio_act_backward_fn(enum dio_act act, const float *kept, const float *dy, float *dx, int64_t n);
 /* The same, added to what is there. */
-typedef void dio_act_backward_add_fn(enum dio_act act, const float *y, const float *dy, float *dx, int64_t n);
+typedef void dio_act_backward_add_fn(enum dio_act act, const float *kept, const float *dy, float *dx, int64_t n);
 
 /* y[i] += x[i] */
 typedef void dio_add_to_fn(const float *x, float *y, int64_t n);

@@ -13,7 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum dio_act { DIO_ACT_NONE, DIO_ACT_RELU, DIO_ACT_RELU6 }; /* both hand a NaN on */
+/* All hand a NaN on.  Those up to DIO_ACT_LAST_CLIP clip, and know their gradient from their output; the others need their
+ * input for it.  Convolutions and linear layers take them all (ops/helpers.h has the names). */
+enum dio_act {
+    DIO_ACT_NONE, DIO_ACT_RELU, DIO_ACT_RELU6,
+    DIO_ACT_SILU, DIO_ACT_GELU, DIO_ACT_GELU_TANH, DIO_ACT_SIGMOID, DIO_ACT_HARDSWISH, DIO_ACT_HARDSIGMOID,
+    DIO_ACT_COUNT,
+    DIO_ACT_LAST_CLIP = DIO_ACT_RELU6
+};
 
 /* y[i][j] = act(start + sum over taps t and channels c of x[row(i, t)][c] * panel[t][c][j] + residual[i][j]),
  * i < rows, j < columns.  Offsets and strides count floats. */

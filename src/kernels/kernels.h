@@ -10,6 +10,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 #include "kernels/peak.h"
+#include "kernels/rows.h"
 #include "kernels/winograd.h"
 
 enum dio_isa {

@@ -1,5 +1,6 @@
 /* Element-wise activations.  relu and relu6 hand a NaN on, and their gradient is 0 at the corners, as in PyTorch; their
- * backward reads the output, that of the others the input. */
+ * backward reads the output, that of the others the input.  Those of enum dio_act are slots of the kernel table; the rest are
+ * plain loops over the C library. */
 #include <math.h>
 
 #include "ops/helpers.h"
@@ -8,6 +9,10 @@
 enum kind { RELU, RELU6, SILU, GELU, GELU_TANH, QUICK_GELU, HARDSWISH, HARDSIGMOID, SIGMOID, TANH, MISH, SOFTPLUS, ELU };
 static const char *const kind_names[] = {"relu", "relu6", "silu", "gelu", "gelu_tanh", "quick_gelu", "hardswish", "hardsigmoid",
                                          "sigmoid", "tanh", "mish", "softplus", "elu", NULL};
+/* NONE: there is no slot. */
+static const enum dio_act slot_of[] = {[RELU] = DIO_ACT_RELU, [RELU6] = DIO_ACT_RELU6, [SILU] = DIO_ACT_SILU, [GELU] = DIO_ACT_GELU,
+                                       [GELU_TANH] = DIO_ACT_GELU_TANH, [HARDSWISH] = DIO_ACT_HARDSWISH,
+                                       [HARDSIGMOID] = DIO_ACT_HARDSIGMOID, [SIGMOID] = DIO_ACT_SIGMOID, [ELU] = DIO_ACT_NONE};
 
 struct attrs {
     int kind;
@@ -29,53 +34,16 @@ static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, stru
 
 /* ---- one number ---- */
 
-static const float HALF_ROOT = 0.70710678118654752f;   /* 1 / sqrt(2) */
-static const float ROOT_2_PI = 0.79788456080286536f;   /* sqrt(2 / pi) */
-static const float DENSITY_0 = 0.39894228040143268f;   /* 1 / sqrt(2 pi) */
-static const float CUBIC = 0.044715f;
-
 static float sigmoid(float x) { return 1 / (1 + expf(-x)); }
 static float softplus(float x) { return x > 20 ? x : log1pf(expf(x)); }
-static float relu6(float x) { return x < 0 ? 0 : x > 6 ? 6 : x; }
-static float silu(float x) { return x * sigmoid(x); }
-static float gelu(float x) { return 0.5f * x * erfcf(-x * HALF_ROOT); }
-static float gelu_tanh(float x) { return 0.5f * x * (1 + tanhf(ROOT_2_PI * (x + CUBIC * x * x * x))); }
 static float quick_gelu(float x) { return x * sigmoid(1.702f * x); }
-static float hardsigmoid(float x) { return relu6(x + 3) / 6; }
-static float hardswish(float x) { return x * relu6(x + 3) / 6; }
 static float mish(float x) { return x * tanhf(softplus(x)); }
 static float elu(float x) { return x > 0 ? x : expm1f(x); }
-
-static float silu_slope(float x)
-{
-    float s = sigmoid(x);
-    return s * (1 + x * (1 - s));
-}
-
-static float gelu_slope(float x)
-{
-    return 0.5f * erfcf(-x * HALF_ROOT) + x * DENSITY_0 * expf(-0.5f * x * x);
-}
-
-static float gelu_tanh_slope(float x)
-{
-    float t = tanhf(ROOT_2_PI * (x + CUBIC * x * x * x));
-    return 0.5f * (1 + t) + 0.5f * x * (1 - t * t) * ROOT_2_PI * (1 + 3 * CUBIC * x * x);
-}
 
 static float quick_gelu_slope(float x)
 {
     float s = sigmoid(1.702f * x);
     return s * (1 + 1.702f * x * (1 - s));
-}
-
-static float hardsigmoid_slope(float x) { return x > -3 && x < 3 ? 1.0f / 6 : 0; }
-static float hardswish_slope(float x) { return x <= -3 ? 0 : x < 3 ? x / 3 + 0.5f : 1; }
-
-static float sigmoid_slope(float x)
-{
-    float s = sigmoid(x);
-    return s * (1 - s);
 }
 
 static float tanh_slope(float x)
@@ -94,14 +62,11 @@ static float softplus_slope(float x) { return x > 20 ? 1 : sigmoid(x); }
 static float elu_slope(float x) { return x > 0 ? 1 : expf(x); }
 
 typedef float scalar_fn(float x);
-static scalar_fn *const values[] = {NULL, NULL, silu, gelu, gelu_tanh, quick_gelu, hardswish, hardsigmoid,
-                                    sigmoid, tanhf, mish, softplus, elu};
-static scalar_fn *const slopes[] = {NULL, NULL, silu_slope, gelu_slope, gelu_tanh_slope, quick_gelu_slope, hardswish_slope,
-                                    hardsigmoid_slope, sigmoid_slope, tanh_slope, mish_slope, softplus_slope, elu_slope};
+static scalar_fn *const values[] = {[QUICK_GELU] = quick_gelu, [TANH] = tanhf, [MISH] = mish, [SOFTPLUS] = softplus, [ELU] = elu};
+static scalar_fn *const slopes[] = {[QUICK_GELU] = quick_gelu_slope, [TANH] = tanh_slope, [MISH] = mish_slope,
+                                    [SOFTPLUS] = softplus_slope, [ELU] = elu_slope};
 
 /* ---- pieces ---- */
-
-static enum dio_act clip_of(int kind) { return kind == RELU ? DIO_ACT_RELU : DIO_ACT_RELU6; }
 
 static int kind_of(const struct dio_step *step) { return ((const struct attrs *)step->attrs)->kind; }
 
@@ -112,8 +77,8 @@ static void forward(const struct dio_step *step, int64_t piece, void *scratch)
     const float *x = step->x[0];
     float *y = step->y[0];
     int kind = kind_of(step);
-    if (kind <= RELU6) {
-        step->kernels->act_forward(clip_of(kind), x + range.begin, y + range.begin, range.end - range.begin);
+    if (slot_of[kind] != DIO_ACT_NONE) {
+        step->kernels->act_forward(slot_of[kind], x + range.begin, y + range.begin, range.end - range.begin);
     } else {
         for (int64_t i = range.begin; i < range.end; i++) y[i] = values[kind](x[i]);
     }
@@ -123,12 +88,12 @@ static void backward(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
     struct dio_range range = dio_block(step->n * dio_image_elements(&step->in[0]), DIO_BLOCK, piece);
-    const float *x = step->x[0], *y = step->y[0], *dy = step->dy[0];
-    float *dx = step->dx[0];
     int kind = kind_of(step);
-    if (kind <= RELU6) {
+    const float *x = kind <= RELU6 ? step->y[0] : step->x[0], *dy = step->dy[0];
+    float *dx = step->dx[0];
+    if (slot_of[kind] != DIO_ACT_NONE) {
         dio_act_backward_fn *run = step->add_dx[0] ? step->kernels->act_backward_add : step->kernels->act_backward;
-        run(clip_of(kind), y + range.begin, dy + range.begin, dx + range.begin, range.end - range.begin);
+        run(slot_of[kind], x + range.begin, dy + range.begin, dx + range.begin, range.end - range.begin);
         return;
     }
     scalar_fn *slope = slopes[kind];
@@ -150,7 +115,7 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
 
 static const char *const cases[] = {
     "in=2x7x9x16 kind=relu", "in=3x5 kind=relu6", "in=1x1x1x1 kind=relu", "in=2x50x40x5 kind=relu # several pieces",
-    "in=2x3x4x5 kind=silu", "in=2x60 kind=gelu", "in=2x60 kind=gelu_tanh", "in=2x60 kind=quick_gelu", "in=2x60 kind=hardswish",
+    "in=2x3x4x5 kind=silu", "in=2x50x40x5 kind=gelu # several pieces", "in=2x60 kind=gelu", "in=2x60 kind=gelu_tanh", "in=2x60 kind=quick_gelu", "in=2x60 kind=hardswish",
     "in=2x60 kind=hardsigmoid", "in=2x60 kind=sigmoid", "in=2x60 kind=tanh", "in=2x60 kind=mish",
     "in=2x60 kind=softplus", "in=2x60 kind=elu",
     NULL,

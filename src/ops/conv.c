@@ -19,7 +19,6 @@ struct attrs {
 };
 
 static const char *const pad_modes[] = {"explicit", "same", NULL};
-static const char *const activations[] = {"none", "relu", "relu6", NULL}; /* enum dio_act */
 
 #define AT(member) .offset = offsetof(struct attrs, member)
 static const struct dio_attr_def attr_defs[] = {
@@ -31,7 +30,7 @@ static const struct dio_attr_def attr_defs[] = {
     {.name = "dilation", .type = DIO_ATTR_INTS, AT(dilation), .count = 2, .initial = 1, .min = 1, .max = 65536, .onnx = "dilations"},
     {.name = "groups", .type = DIO_ATTR_INT, AT(groups), .initial = 1, .min = 1, .max = 1 << 24, .onnx = "group"},
     {.name = "bias", .type = DIO_ATTR_BOOL, AT(bias), .initial = 0},
-    {.name = "activation", .type = DIO_ATTR_ENUM, AT(activation), .initial = DIO_ACT_NONE, .names = activations},
+    {.name = "activation", .type = DIO_ATTR_ENUM, AT(activation), .initial = DIO_ACT_NONE, .names = dio_act_names},
     {.name = NULL},
 };
 
@@ -112,7 +111,8 @@ static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, stru
 
 static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const struct dio_step_wants *wants)
 {
-    const struct dio_conv_shape shape = conv_shape(step->attrs, &step->in[0].shape);
+    struct dio_conv_shape shape = conv_shape(step->attrs, &step->in[0].shape);
+    shape.backward = dio_wants_any(wants);
     step->plan_data = dio_conv_plan(ctx, step, &shape, wants->dx[0]);
     if (!step->plan_data) return DIO_ERR_ENV;
     dio_conv_prepare(step, wants);
@@ -147,6 +147,10 @@ static const char *const cases[] = {
     "in=2x5x5x6 out=12 kernel=3 padding=1 groups=6 bias=1 # two filters a channel",
     "in=2x9x8x32,2x9x8x32 out=32 kernel=3 padding=1 groups=8 bias=1 activation=relu # groups of four, as in ResNeXt",
     "in=1x9x10x32 out=32 kernel=3 padding=1 groups=4 stride=2 # groups of eight",
+    "in=2x7x9x16 out=24 kernel=3 padding=1 bias=1 activation=silu",
+    "in=2x5x7x12,2x5x7x33 out=33 kernel=1 bias=1 activation=hardswish # residual",
+    "in=2x7x9x20 out=20 kernel=5 padding=2 groups=20 bias=1 activation=silu # depthwise",
+    "in=1x9x8x37 out=37 kernel=3 stride=2 padding=1 groups=37 activation=hardsigmoid",
     "in=1x8x7x16 out=16 kernel=5,1 padding=2,0 groups=8 stride=2,1 dilation=1,2",
     "in=3x9x7x40 out=35 kernel=3 padding=1 bias=1 activation=relu # tiles of 4 x 4 in inference",
     "in=2x13x6x32,2x13x6x68 out=68 kernel=3 padding=1 activation=relu6 # tiles, residual",

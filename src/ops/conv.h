@@ -30,7 +30,8 @@ struct dio_conv {
     int64_t h, w, c, oh, ow, k; /* of one image */
     int64_t r, s, stride[2], dilation[2], top, left;
     bool bias;
-    enum dio_act act;
+    enum dio_act act;           /* at the store */
+    enum dio_act late_act;      /* in a phase of its own, its input kept for backward; of act and late_act one is none */
     enum dio_conv_path path;
 
     /* Groups of few channels are joined until a block has a vector of outputs; the joined weights are block-diagonal. */
@@ -68,6 +69,7 @@ struct dio_conv_shape {
     int64_t h, w, c, oh, ow, k, r, s, stride[2], dilation[2], top, left, groups;
     bool bias;
     enum dio_act act;
+    bool backward; /* will be run */
 };
 /* NULL: out of memory, recorded. */
 const struct dio_conv *dio_conv_plan(struct dio_ctx *ctx, struct dio_step *step, const struct dio_conv_shape *shape, bool dx);
@@ -104,6 +106,8 @@ size_t dio_conv_forward_scratch(const struct dio_conv *conv);
 void dio_conv_row(const struct dio_step *step, const float *const *rows, float *y, const float *residual, void *scratch);
 size_t dio_conv_row_scratch(const struct dio_conv *conv);
 
+/* y = late_act(y), what it was kept in `saved`. */
+void dio_conv_late_activation(const struct dio_step *step, int64_t piece, void *scratch);
 /* dy through the activation, and the gradient of the residual; a piece is a block of elements. */
 void dio_conv_activation_backward(const struct dio_step *step, int64_t piece, void *scratch);
 /* Gradients of x, of the weights and of the bias. */

@@ -6,7 +6,17 @@
 
 const float *dio_conv_dy(const struct dio_step *step)
 {
-    return dio_conv_of(step)->act == DIO_ACT_NONE ? step->dy[0] : step->shared;
+    return dio_conv_of(step)->act == dio_conv_of(step)->late_act ? step->dy[0] : step->shared; /* both none */
+}
+
+void dio_conv_late_activation(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    const struct dio_conv *conv = dio_conv_of(step);
+    const struct dio_range range = dio_block(step->n * conv->oh * conv->ow * conv->k, DIO_BLOCK, piece);
+    float *y = (float *)step->y[0] + range.begin, *kept = (float *)step->saved + range.begin;
+    memcpy(kept, y, (size_t)(range.end - range.begin) * sizeof *y);
+    step->kernels->act_forward(conv->late_act, kept, y, range.end - range.begin);
 }
 
 void dio_conv_activation_backward(const struct dio_step *step, int64_t piece, void *scratch)
@@ -15,8 +25,10 @@ void dio_conv_activation_backward(const struct dio_step *step, int64_t piece, vo
     const struct dio_conv *conv = dio_conv_of(step);
     const struct dio_range range = dio_block(step->n * conv->oh * conv->ow * conv->k, DIO_BLOCK, piece);
     const int64_t count = range.end - range.begin;
-    if (conv->act != DIO_ACT_NONE) {
-        step->kernels->act_backward(conv->act, (const float *)step->y[0] + range.begin, step->dy[0] + range.begin,
+    const bool late = conv->late_act != DIO_ACT_NONE;
+    if (late || conv->act != DIO_ACT_NONE) {
+        const float *kept = late ? step->saved : step->y[0];
+        step->kernels->act_backward(late ? conv->late_act : conv->act, kept + range.begin, step->dy[0] + range.begin,
                                     (float *)step->shared + range.begin, count);
     }
     if (step->n_inputs == 2 && step->dx[1]) {

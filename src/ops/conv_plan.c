@@ -133,8 +133,9 @@ const struct dio_conv *dio_conv_plan(struct dio_ctx *ctx, struct dio_step *step,
     for (int64_t t = 0; t < s->r * s->s; t++) tap_offset[t] = t;
     *conv = (struct dio_conv){.h = s->h, .w = s->w, .c = s->c, .oh = s->oh, .ow = s->ow, .k = s->k, .r = s->r, .s = s->s,
                               .stride = {s->stride[0], s->stride[1]}, .dilation = {s->dilation[0], s->dilation[1]}, .top = s->top,
-                              .left = s->left, .bias = s->bias, .act = s->act, .path = choose_path(s, step->kernels), .with_dx = dx, .group_c = s->c / s->groups,
+                              .left = s->left, .bias = s->bias, .path = choose_path(s, step->kernels), .with_dx = dx, .group_c = s->c / s->groups,
                               .group_k = s->k / s->groups};
+    *(s->backward && s->act > DIO_ACT_LAST_CLIP ? &conv->late_act : &conv->act) = s->act;
     conv->forward.tap_offset = tap_offset;
     if (conv->path == DIO_CONV_GATHER && step->mode == DIO_MODE_INFER && !step->exact && !dx) {
         conv->tile = dio_winograd_tile(s, step->kernels);
@@ -238,27 +239,9 @@ static void book_shares(struct dio_step *step)
     dio_add_backward(step, dio_conv_weights_sum, dio_conv_weights_sum_pieces);
 }
 
-void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants)
+static void dense_prepare(struct dio_step *step, const struct dio_step_wants *wants)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    step->in_place = step->n_inputs == 2; /* the residual is read where the output is written */
-    step->in_place_input = 1;
-    step->packs_param[0] = true;
-    step->packs_param[1] = conv->bias;
-    const bool backward = wants->dx[0] || wants->dx[1] || wants->dparam[0] || wants->dparam[1];
-    step->reads_x = wants->dparam[0];
-    step->reads_y = backward && conv->act != DIO_ACT_NONE;
-    if (backward && conv->act != DIO_ACT_NONE) {
-        step->shared_bytes = (size_t)(step->out[0].shape.dims[0] * conv->oh * conv->ow * conv->k + 15) / 16 * 64;
-    }
-    if (backward && (conv->act != DIO_ACT_NONE || wants->dx[1])) {
-        dio_add_backward(step, dio_conv_activation_backward, dio_pieces_output_elements);
-    }
-    if (conv->r <= DIO_OP_MAX_ROWS) step->rows = (struct dio_op_rows){dio_conv_row, conv->r, conv->stride[0], conv->dilation[0], conv->top};
-    if (conv->path == DIO_CONV_DEPTHWISE) {
-        dio_depthwise_prepare(step, wants);
-        return;
-    }
     step->packed_bytes = (size_t)conv->packed_floats * sizeof(float);
     if (conv->path == DIO_CONV_WINOGRAD) {
         step->rows.run = NULL;
@@ -276,4 +259,31 @@ void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants)
         dio_add_backward(step, dio_conv_backward, dio_conv_backward_pieces);
         if (wants->dparam[0]) book_shares(step);
     }
+}
+
+void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    step->in_place = step->n_inputs == 2; /* the residual is read where the output is written */
+    step->in_place_input = 1;
+    step->packs_param[0] = true;
+    step->packs_param[1] = conv->bias;
+    const bool backward = wants->dx[0] || wants->dx[1] || wants->dparam[0] || wants->dparam[1];
+    step->reads_x = wants->dparam[0];
+    step->reads_y = backward && conv->act != DIO_ACT_NONE;
+    const bool late = conv->late_act != DIO_ACT_NONE, activates = late || conv->act != DIO_ACT_NONE;
+    if (backward && activates) {
+        step->shared_bytes = (size_t)(step->out[0].shape.dims[0] * conv->oh * conv->ow * conv->k + 15) / 16 * 64;
+        if (late) step->saved_bytes = step->shared_bytes;
+    }
+    if (backward && (activates || wants->dx[1])) {
+        dio_add_backward(step, dio_conv_activation_backward, dio_pieces_output_elements);
+    }
+    if (conv->r <= DIO_OP_MAX_ROWS && !late) step->rows = (struct dio_op_rows){dio_conv_row, conv->r, conv->stride[0], conv->dilation[0], conv->top};
+    if (conv->path == DIO_CONV_DEPTHWISE) {
+        dio_depthwise_prepare(step, wants);
+    } else {
+        dense_prepare(step, wants);
+    }
+    if (late) dio_add_forward(step, dio_conv_late_activation, dio_pieces_output_elements);
 }

@@ -2,6 +2,8 @@
 
 #include "base/checked.h"
 
+const char *const dio_act_names[] = {"none", "relu", "relu6", "silu", "gelu", "gelu_tanh", "sigmoid", "hardswish", "hardsigmoid", NULL};
+
 int64_t dio_pieces_elements(const struct dio_step *step)
 {
     return dio_ceil_div(step->n * dio_image_elements(&step->in[0]), DIO_BLOCK);

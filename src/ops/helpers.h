@@ -4,6 +4,9 @@
 
 #include "ops/op.h"
 
+/* Of enum dio_act, NULL behind the last: the attribute `activation` of what activations fuse into. */
+extern const char *const dio_act_names[];
+
 /* Elements of a piece of element-wise work: 64 KB of f32, small enough to share among threads, large enough to matter. */
 enum { DIO_BLOCK = 16384, DIO_CHANNEL_BLOCK = 64 };
 

@@ -4,7 +4,7 @@
 
 #include "ops/op.h"
 
-extern const struct dio_op dio_op_batch_norm, dio_op_add, dio_op_activation;
+extern const struct dio_op dio_op_batch_norm, dio_op_add, dio_op_activation, dio_op_layer_scale;
 
 double dio_batch_norm_eps(const void *attrs);
 const char *dio_activation_kind(const void *attrs); /* "relu" */

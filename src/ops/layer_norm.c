@@ -1,6 +1,5 @@
-/* Normalisation of each row (the last axis) by its own mean and biased variance, in double; then a scale and a shift for
- * each channel. */
-#include <math.h>
+/* Normalisation of each row (the last axis) by its own mean and biased variance; then a scale and a shift for each channel.
+ * Backward computes mean and variance again, which costs less than keeping h would. */
 #include <string.h>
 
 #include "ops/helpers.h"
@@ -14,7 +13,7 @@ static const struct dio_attr_def attr_defs[] = {
     {.name = NULL},
 };
 
-enum { WEIGHT, BIAS };
+enum { WEIGHT, BIAS, CHUNK_ROWS = 32 };
 
 static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, struct dio_op_shapes *shapes)
 {
@@ -26,14 +25,13 @@ static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, stru
     return DIO_OK;
 }
 
-/* Mean and one over the deviation of a row: recomputed by backward, which costs less than keeping them would. */
-static void row_moments(const float *x, int64_t channels, double eps, double *mean, double *rstd)
+/* The kernel's argument for `rows` of this step. */
+static struct dio_layer_norm norm_of(const struct dio_step *step, struct dio_range rows)
 {
-    double sum = 0, squares = 0;
-    for (int64_t c = 0; c < channels; c++) sum += x[c];
-    *mean = sum / (double)channels;
-    for (int64_t c = 0; c < channels; c++) squares += (x[c] - *mean) * (x[c] - *mean);
-    *rstd = 1 / sqrt(squares / (double)channels + eps);
+    const int64_t channels = dio_channels(&step->in[0]);
+    return (struct dio_layer_norm){.rows = rows.end - rows.begin, .channels = channels, .eps = ((const struct attrs *)step->attrs)->eps,
+                                   .x = (const float *)step->x[0] + rows.begin * channels, .weight = step->param[WEIGHT],
+                                   .bias = step->param[BIAS]};
 }
 
 static struct dio_range row_range(const struct dio_step *step, int64_t piece)
@@ -44,64 +42,41 @@ static struct dio_range row_range(const struct dio_step *step, int64_t piece)
 static void forward(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
-    const struct attrs *attrs = step->attrs;
-    const float *weight = step->param[WEIGHT], *bias = step->param[BIAS];
-    int64_t channels = dio_channels(&step->in[0]);
-    struct dio_range rows = row_range(step, piece);
-    for (int64_t row = rows.begin; row < rows.end; row++) {
-        const float *x = (const float *)step->x[0] + row * channels;
-        float *y = (float *)step->y[0] + row * channels;
-        double mean, rstd;
-        row_moments(x, channels, attrs->eps, &mean, &rstd);
-        for (int64_t c = 0; c < channels; c++) y[c] = (float)((x[c] - mean) * rstd) * weight[c] + bias[c];
-    }
+    const struct dio_range rows = row_range(step, piece);
+    struct dio_layer_norm norm = norm_of(step, rows);
+    norm.out = (float *)step->y[0] + rows.begin * norm.channels;
+    step->kernels->layer_norm(&norm);
 }
 
-/* dx = rstd * (q - mean(q) - xh * mean(q * xh)), q = dy * weight */
 static void input_gradient(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
-    const struct attrs *attrs = step->attrs;
-    const float *weight = step->param[WEIGHT];
-    int64_t channels = dio_channels(&step->in[0]);
-    struct dio_range rows = row_range(step, piece);
-    for (int64_t row = rows.begin; row < rows.end; row++) {
-        const float *x = (const float *)step->x[0] + row * channels, *dy = step->dy[0] + row * channels;
-        float *dx = step->dx[0] + row * channels;
-        double mean, rstd, of_q = 0, of_product = 0;
-        row_moments(x, channels, attrs->eps, &mean, &rstd);
-        for (int64_t c = 0; c < channels; c++) {
-            double q = (double)dy[c] * weight[c];
-            of_q += q;
-            of_product += q * (x[c] - mean) * rstd;
-        }
-        of_q /= (double)channels;
-        of_product /= (double)channels;
-        for (int64_t c = 0; c < channels; c++) {
-            double slope = rstd * ((double)dy[c] * weight[c] - of_q - (x[c] - mean) * rstd * of_product);
-            dx[c] = (float)(step->add_dx[0] ? dx[c] + slope : slope);
-        }
-    }
+    const struct dio_range rows = row_range(step, piece);
+    struct dio_layer_norm norm = norm_of(step, rows);
+    norm.dy = step->dy[0] + rows.begin * norm.channels;
+    norm.out = step->dx[0] + rows.begin * norm.channels;
+    norm.add = step->add_dx[0];
+    step->kernels->layer_norm_dx(&norm);
 }
 
 /* ---- gradients of the parameters: sums over blocks of rows, then over the blocks in order ---- */
 
+/* scratch: the sums of a few rows, which are added to those of the block. */
 static void sum_gradients(const struct dio_step *step, int64_t piece, void *scratch)
 {
-    (void)scratch;
-    const struct attrs *attrs = step->attrs;
-    int64_t channels = dio_channels(&step->in[0]);
-    struct dio_range rows = dio_sum_rows(step, piece);
-    double *of_bias = (double *)step->shared + piece * 2 * channels, *of_weight = of_bias + channels;
-    memset(of_bias, 0, (size_t)channels * 2 * sizeof *of_bias);
-    for (int64_t row = rows.begin; row < rows.end; row++) {
-        const float *x = (const float *)step->x[0] + row * channels, *dy = step->dy[0] + row * channels;
-        double mean, rstd;
-        row_moments(x, channels, attrs->eps, &mean, &rstd);
-        for (int64_t c = 0; c < channels; c++) {
-            of_bias[c] += dy[c];
-            of_weight[c] += dy[c] * (x[c] - mean) * rstd;
-        }
+    const int64_t channels = dio_channels(&step->in[0]);
+    const struct dio_range rows = dio_sum_rows(step, piece);
+    double *sums = (double *)step->shared + piece * 2 * channels; /* of the bias, of the weight */
+    float *chunk = scratch;
+    memset(sums, 0, (size_t)channels * 2 * sizeof *sums);
+    for (int64_t row = rows.begin; row < rows.end; row += CHUNK_ROWS) {
+        struct dio_layer_norm norm = norm_of(step, (struct dio_range){row, dio_min_i64(rows.end, row + CHUNK_ROWS)});
+        norm.dy = step->dy[0] + row * channels;
+        norm.of_bias = chunk;
+        norm.of_weight = chunk + channels;
+        memset(chunk, 0, (size_t)channels * 2 * sizeof *chunk);
+        step->kernels->layer_norm_dparam(&norm);
+        for (int64_t i = 0; i < 2 * channels; i++) sums[i] += chunk[i];
     }
 }
 
@@ -120,6 +95,7 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
     step->in_place = !step->reads_x;
     if (of_params) {
         step->shared_bytes = (size_t)dio_channels(&step->in[0]) * DIO_MAX_SUMS * 2 * sizeof(double);
+        step->scratch_bytes = (size_t)dio_channels(&step->in[0]) * 2 * sizeof(float);
         dio_add_backward(step, sum_gradients, dio_pieces_sums);
         dio_add_backward(step, finish_gradients, dio_pieces_channels);
     }

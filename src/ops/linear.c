@@ -15,12 +15,11 @@ struct attrs {
     int activation;
 };
 
-static const char *const activations[] = {"none", "relu", "relu6", NULL}; /* enum dio_act */
 
 static const struct dio_attr_def attr_defs[] = {
     {.name = "out", .type = DIO_ATTR_INT, .offset = offsetof(struct attrs, out), .initial = NAN, .min = 1, .max = 1 << 24},
     {.name = "bias", .type = DIO_ATTR_BOOL, .offset = offsetof(struct attrs, bias), .initial = 1},
-    {.name = "activation", .type = DIO_ATTR_ENUM, .offset = offsetof(struct attrs, activation), .initial = DIO_ACT_NONE, .names = activations},
+    {.name = "activation", .type = DIO_ATTR_ENUM, .offset = offsetof(struct attrs, activation), .initial = DIO_ACT_NONE, .names = dio_act_names},
     {.name = NULL},
 };
 
@@ -59,13 +58,6 @@ enum { BLAS_ROWS = 16 };
 
 static int64_t blas_pieces(const struct dio_step *step) { return dio_ceil_div(dio_conv_rows(step), BLAS_ROWS); }
 
-static float finish(float value, enum dio_act act)
-{
-    if (act != DIO_ACT_NONE) value = value < 0.0f ? 0.0f : value;
-    if (act == DIO_ACT_RELU6) value = value > 6.0f ? 6.0f : value;
-    return value;
-}
-
 /* scratch: a block of inputs and one of outputs. */
 static void blas_forward(const struct dio_step *step, int64_t piece, void *scratch)
 {
@@ -89,8 +81,9 @@ static void blas_forward(const struct dio_step *step, int64_t piece, void *scrat
             float value = out[i * conv->k + k];
             if (conv->bias) value += bias[k];
             if (residual) value += residual[k];
-            y[k] = finish(value, conv->act);
+            y[k] = value;
         }
+        step->kernels->act_forward(conv->act, y, y, conv->k);
     }
 }
 
@@ -123,12 +116,12 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
 {
     const struct attrs *attrs = step->attrs;
     const int64_t rows = dio_image_rows(&step->in[0]);
+    const bool backward = dio_wants_any(wants);
     const struct dio_conv_shape shape = {.h = 1, .w = rows, .c = dio_channels(&step->in[0]), .oh = 1, .ow = rows, .k = attrs->out,
                                          .r = 1, .s = 1, .stride = {1, 1}, .dilation = {1, 1}, .groups = 1, .bias = attrs->bias,
-                                         .act = (enum dio_act)attrs->activation};
+                                         .act = (enum dio_act)attrs->activation, .backward = backward};
     step->plan_data = dio_conv_plan(ctx, step, &shape, wants->dx[0]);
     if (!step->plan_data) return DIO_ERR_ENV;
-    const bool backward = dio_wants_any(wants);
     if (step->kernels->linear == DIO_LINEAR_BLAS && step->kernels->blas.sgemm && !backward) {
         blas_prepare(step);
     } else {
@@ -139,7 +132,9 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
 
 static const char *const cases[] = {
     "in=3x16 out=10", "in=1x1 out=1", "in=5x33 out=70 activation=relu", "in=2x7x20 out=65 bias=0", "in=4x2x3x5 out=6 activation=relu6",
-    "in=2x130 out=1000", "in=3x9,3x12 out=12 activation=relu # residual", NULL,
+    "in=2x130 out=1000", "in=3x9,3x12 out=12 activation=relu # residual",
+    "in=2x7x20 out=65 activation=gelu", "in=3x9,3x70 out=70 activation=silu # residual", "in=2x5x16 out=64 activation=gelu_tanh",
+    "in=5x33 out=10 activation=sigmoid", NULL,
 };
 
 const struct dio_op dio_op_linear = {

@@ -58,11 +58,15 @@ enum dio_param_role {
     DIO_PARAM_CONSTANT   /* given from outside and never trained: class weights of a loss */
 };
 
-enum dio_param_init { DIO_INIT_ZERO, DIO_INIT_ONE, DIO_INIT_KAIMING_NORMAL_OUT, DIO_INIT_LINEAR_UNIFORM,
-                      DIO_INIT_NORMAL_HUNDREDTH /* deviation 0.01 */ };
+enum dio_param_init {
+    DIO_INIT_ZERO, DIO_INIT_ONE, DIO_INIT_KAIMING_NORMAL_OUT, DIO_INIT_LINEAR_UNIFORM,
+    DIO_INIT_NORMAL_HUNDREDTH, /* deviation 0.01 */
+    DIO_INIT_NORMAL_FIFTIETH,  /* deviation 0.02: embeddings */
+    DIO_INIT_MILLIONTH         /* layer scale */
+};
 
 struct dio_param_def {
-    const char *name; /* "weight"; the graph's parameter is called NODE.weight */
+    const char *name; /* "weight"; the graph's parameter is called NODE.weight, or NODE where this is "" */
     enum dio_param_role role;
     enum dio_param_init init; /* from scratch; fan taken from the shape; LINEAR_UNIFORM: U(+-1/sqrt(fan_in)), fan_in below */
     int64_t fan_in;

@@ -88,6 +88,11 @@ struct dio_shape dio_shape_2(int64_t a, int64_t b)
     return (struct dio_shape){2, {a, b}};
 }
 
+struct dio_shape dio_shape_3(int64_t a, int64_t b, int64_t c)
+{
+    return (struct dio_shape){3, {a, b, c}};
+}
+
 struct dio_shape dio_shape_4(int64_t a, int64_t b, int64_t c, int64_t d)
 {
     return (struct dio_shape){4, {a, b, c, d}};

@@ -33,6 +33,7 @@ struct dio_shape {
 
 struct dio_shape dio_shape_1(int64_t a);
 struct dio_shape dio_shape_2(int64_t a, int64_t b);
+struct dio_shape dio_shape_3(int64_t a, int64_t b, int64_t c);
 struct dio_shape dio_shape_4(int64_t a, int64_t b, int64_t c, int64_t d);
 bool dio_shape_equal(const struct dio_shape *a, const struct dio_shape *b);
 /* Product of the dims, 1 for rank 0.  -1 when one is negative or the product does not fit, wherever a 0 stands. */

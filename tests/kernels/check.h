@@ -49,5 +49,14 @@ void check_norm_gradient_sums(struct run *run);
 void check_norm_apply(struct run *run);
 void check_norm_gradient(struct run *run);
 void check_dropout(struct run *run);
+void check_layer_norm(struct run *run);
+void check_layer_norm_dx(struct run *run);
+void check_layer_norm_dparam(struct run *run);
+void check_softmax_rows(struct run *run);
+void check_softmax_dx_rows(struct run *run);
+
+/* In double: the activation of x, and its slope there. */
+double curve(enum dio_act act, double x);
+double curve_slope(enum dio_act act, double x);
 
 #endif

@@ -26,10 +26,94 @@ static void same_number(struct run *run, float got, float expected, int64_t i)
     snprintf(run->problem, sizeof run->problem, "[%" PRId64 "] is %.9g, expected %.9g", i, (double)got, (double)expected);
 }
 
+double curve(enum dio_act act, double x)
+{
+    switch (act) {
+    case DIO_ACT_RELU: return fmax(x, 0);
+    case DIO_ACT_RELU6: return fmin(fmax(x, 0), 6);
+    case DIO_ACT_SILU: return x / (1 + exp(-x));
+    case DIO_ACT_GELU: return x * 0.5 * erfc(-x * M_SQRT1_2);
+    case DIO_ACT_GELU_TANH: return x / (1 + exp(-sqrt(8 / M_PI) * (x + 0.044715 * x * x * x)));
+    case DIO_ACT_SIGMOID: return 1 / (1 + exp(-x));
+    case DIO_ACT_HARDSWISH: return x * fmin(fmax(x + 3, 0), 6) / 6;
+    case DIO_ACT_HARDSIGMOID: return fmin(fmax(x + 3, 0), 6) / 6;
+    default: return x;
+    }
+}
+
+double curve_slope(enum dio_act act, double x)
+{
+    const double s = 1 / (1 + exp(-x)), t = tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x));
+    switch (act) {
+    case DIO_ACT_SILU: return s * (1 + x * (1 - s));
+    case DIO_ACT_GELU: return 0.5 * erfc(-x * M_SQRT1_2) + x * exp(-x * x / 2) / sqrt(2 * M_PI);
+    case DIO_ACT_GELU_TANH: return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * sqrt(2 / M_PI) * (1 + 3 * 0.044715 * x * x);
+    case DIO_ACT_SIGMOID: return s * (1 - s);
+    case DIO_ACT_HARDSWISH: return x <= -3 ? 0 : x < 3 ? x / 3 + 0.5 : 1;
+    case DIO_ACT_HARDSIGMOID: return x > -3 && x < 3 ? 1.0 / 6 : 0;
+    default: return 1;
+    }
+}
+
+/* Every hundredth from -40 to 40, and some beyond. */
+static float *spread(struct run *run, int64_t n)
+{
+    float *x = buffer(run, n);
+    for (int64_t i = 0; i < n; i++) x[i] = (float)((double)(i % 8001) / 100 - 40 + 1e-3 * (double)draw(run));
+    for (int64_t i = 0; i < 8 && i < n; i++) x[i] = (float)pow(-10, (double)i);
+    return x;
+}
+
+/* What template/math.inc promises: some units in the last place, and as many more as the exponent of an exponential has; the
+ * normal distribution 5e-8, or 2e-5 of itself where it is smaller, down to 6.5 deviations; what
+ * became smaller than floats are is below 1e-35. */
+static void judge_curve(struct run *run, enum dio_act act, double x, float got, int64_t i)
+{
+    const double expected = curve(act, x), size = fabs(x);
+    double allowed = 0x1p-24 * 8 * fabs(expected) + 1e-35 * (1 + size);
+    if (act == DIO_ACT_GELU) allowed += size * (size > 6.5 ? 1e-10 : fmin(5e-8, 2e-5 * erfc(size * M_SQRT1_2)));
+    if (act == DIO_ACT_GELU_TANH && x < 0) allowed += 0x1p-24 * 4 * fabs(expected) * (1.6 * size + 0.072 * size * size * size);
+    if (fabs((double)got - expected) <= allowed || run->problem[0]) return;
+    snprintf(run->problem, sizeof run->problem, "[%" PRId64 "]: of %.9g %.9g, expected %.9g +- %.2g", i, x, (double)got, expected, allowed);
+}
+
+static void check_curve(struct run *run, enum dio_act act, int64_t n)
+{
+    const float *x = spread(run, n);
+    float *y = buffer(run, n);
+    run->kernels->act_forward(act, x, y, n);
+    for (int64_t i = 0; i < n; i++) judge_curve(run, act, (double)x[i], y[i], i);
+    float *odd = buffer(run, 3);
+    odd[0] = NAN;
+    odd[1] = INFINITY;
+    odd[2] = 0;
+    run->kernels->act_forward(act, odd, odd, 3);
+    if (!isnan(odd[0]) || !(odd[1] >= 1) || odd[2] != (float)curve(act, 0)) snprintf(run->problem, sizeof run->problem, "of NaN, infinity or 0");
+}
+
+static void check_curve_backward(struct run *run, enum dio_act act, int64_t n, bool add)
+{
+    const float *x = spread(run, n), *dy = filled(run, n), *before = filled(run, n);
+    float *dx = buffer(run, n);
+    if (add) memcpy(dx, before, (size_t)n * sizeof *dx);
+    (add ? run->kernels->act_backward_add : run->kernels->act_backward)(act, x, dy, dx, n);
+    for (int64_t i = 0; i < n; i++) {
+        /* terms of up to 4 + |x| cancel in a slope; exponentials that floats lack become 1e-38 */
+        const double size = fabs((double)x[i]), slope = curve_slope(act, (double)x[i]);
+        const double start = add ? (double)before[i] : 0, product = (double)dy[i] * slope;
+        const double terms = fabs((double)dy[i]) * (fabs(slope) + 4 + (size < 20 ? size : 0)) + 1e-30 * size * size * size;
+        judge(run, (double)dx[i], start + product, fabs(start) + terms, 8, "dx", 0, i);
+    }
+}
+
 void check_act_forward(struct run *run)
 {
     const int64_t n = number(run, "n", 1);
     const enum dio_act act = (enum dio_act)number(run, "act", 0);
+    if (act > DIO_ACT_LAST_CLIP) {
+        check_curve(run, act, n);
+        return;
+    }
     const float *x = awkward(run, n);
     float *y = buffer(run, n);
     run->kernels->act_forward(act, x, y, n);
@@ -43,6 +127,10 @@ static void check_passing(struct run *run, bool add)
 {
     const int64_t n = number(run, "n", 1);
     const enum dio_act act = (enum dio_act)number(run, "act", 0);
+    if (act > DIO_ACT_LAST_CLIP) {
+        check_curve_backward(run, act, n, add);
+        return;
+    }
     const float *y = awkward(run, n), *dy = filled(run, n), *before = filled(run, n);
     float *dx = buffer(run, n);
     if (add) memcpy(dx, before, (size_t)n * sizeof *dx);

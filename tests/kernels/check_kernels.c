@@ -17,7 +17,7 @@
 #include "bench.h"
 #include "check.h"
 
-/* act: 0 none, 1 relu, 2 relu6.  table: row offsets by a table with holes (zero rows).  scatter: y rows by a table. */
+/* act: a number of enum dio_act.  table: row offsets by a table with holes (zero rows).  scatter: y rows by a table. */
 static const char *const cases[] = {
     "gemm_rows rows=1 channels=1 columns=1",
     "gemm_rows rows=1 channels=512 columns=1000",
@@ -36,6 +36,9 @@ static const char *const cases[] = {
     "gemm_rows rows=5 channels=7 columns=64 taps=0",
     "gemm_rows rows=14 channels=1024 columns=16",
     "gemm_rows rows=57 channels=5 columns=63",
+    "gemm_rows rows=13 channels=17 columns=70 bias=1 act=3 residual=1",
+    "gemm_rows rows=31 channels=24 columns=16 bias=1 scatter=1 table=1 taps=2 act=4",
+    "gemm_rows rows=49 channels=64 columns=64 act=6",
     "gemm_outer runs=1 count=1 channels=1 columns=1",
     "gemm_outer runs=1 count=49 channels=64 columns=64",
     "gemm_outer runs=7 count=6 channels=13 columns=70 step=2",
@@ -53,6 +56,9 @@ static const char *const cases[] = {
     "depthwise_row channels=1 width=1 kernel=5 pad=2 holes=1",
     "depthwise_row channels=33 width=21 kernel=11 pad=5 stride=3",
     "depthwise_row channels=8 width=4 kernel=1 pad=0",
+    "depthwise_row channels=40 width=15 kernel=3 pad=1 bias=1 act=3 residual=1",
+    "depthwise_row channels=32 width=14 kernel=5 pad=2 stride=2 bias=1 act=7",
+    "depthwise_row channels=16 width=9 kernel=3 pad=1 group=4 act=4 gap=3",
     "depthwise_row channels=17 width=2 kernel=7 pad=6 stride=1",
     "depthwise_dx_row channels=32 width=14 kernel=3 pad=1",
     "depthwise_dx_row channels=16 width=7 kernel=5 pad=2 residual=1",
@@ -95,6 +101,38 @@ static const char *const cases[] = {
     "act_backward_add n=1003 act=1",
     "act_backward_add n=1003 act=2",
     "act_backward_add n=7 act=0",
+    "act_forward n=8001 act=3",
+    "act_backward n=8001 act=3",
+    "act_backward_add n=1003 act=3",
+    "act_forward n=8001 act=4",
+    "act_backward n=8001 act=4",
+    "act_backward_add n=1003 act=4",
+    "act_forward n=8001 act=5",
+    "act_backward n=8001 act=5",
+    "act_backward_add n=1003 act=5",
+    "act_forward n=8001 act=6",
+    "act_backward n=8001 act=6",
+    "act_backward_add n=1003 act=6",
+    "act_forward n=8001 act=7",
+    "act_backward n=8001 act=7",
+    "act_backward_add n=1003 act=7",
+    "act_forward n=8001 act=8",
+    "act_backward n=8001 act=8",
+    "act_backward_add n=1003 act=8",
+    "layer_norm rows=9 channels=37",
+    "layer_norm rows=3 channels=192",
+    "layer_norm rows=1 channels=1",
+    "layer_norm rows=5 channels=130",
+    "layer_norm_dx rows=9 channels=37",
+    "layer_norm_dx rows=3 channels=192 add=1",
+    "layer_norm_dparam rows=9 channels=70",
+    "layer_norm_dparam rows=1 channels=16",
+    "softmax_rows rows=7 columns=197 stride=208",
+    "softmax_rows rows=3 columns=50 stride=53",
+    "softmax_rows rows=2 columns=1 stride=1",
+    "softmax_rows rows=2 columns=15 stride=16 low=1",
+    "softmax_dx_rows rows=7 columns=197 stride=208",
+    "softmax_dx_rows rows=3 columns=50 stride=53",
     "norm_sums rows=33 channels=70",
     "norm_sums rows=1 channels=1",
     "norm_gradient_sums rows=33 channels=70",
@@ -122,7 +160,7 @@ static const char *const cases[] = {
 static bool nan_passes(const struct dio_kernels *kernels)
 {
     bool passes = true;
-    for (int act = DIO_ACT_NONE; act <= (int)DIO_ACT_RELU6; act++) {
+    for (int act = DIO_ACT_NONE; act < (int)DIO_ACT_COUNT; act++) {
         for (int columns = 1; columns <= kernels->panel_width; columns++) {
             float x = NAN, panel[64] = {0}, y[64] = {0};
             struct dio_gemm_rows g = {.rows = 1, .taps = 1, .channels = 1, .x = &x, .x_stride = 1, .panel = panel, .columns = columns,
@@ -166,6 +204,11 @@ static const struct check {
     {"act_backward_add", check_act_backward_add},
     {"add_to", check_add_to},
     {"column_sums", check_column_sums},
+    {"layer_norm", check_layer_norm},
+    {"layer_norm_dx", check_layer_norm_dx},
+    {"layer_norm_dparam", check_layer_norm_dparam},
+    {"softmax_rows", check_softmax_rows},
+    {"softmax_dx_rows", check_softmax_dx_rows},
     {"norm_sums", check_norm_sums},
     {"norm_gradient_sums", check_norm_gradient_sums},
     {"norm_apply", check_norm_apply},

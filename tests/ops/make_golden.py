@@ -123,6 +123,29 @@ class Norm:
         return F.layer_norm(x[0], x[0].shape[-1:], p["weight"], p["bias"], eps)
 
 
+class Own:
+    """One parameter, called as its node: no name here."""
+
+    def __init__(self, shape, fn):
+        self.shape, self.fn = shape, fn
+
+    def params(self, a, x):
+        return [("", self.shape(x[0].shape), 0)]
+
+    def run(self, a, x, p, train):
+        return self.fn(x[0], p[""])
+
+
+def flat(x):
+    return x.reshape(x.shape[0], -1, x.shape[-1])
+
+
+def attention(a, x):
+    n, t, d = x[0].shape
+    q, k, v = x[0].reshape(n, t, 3, int(a["heads"]), -1).permute(2, 0, 3, 1, 4)
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, t, d // 3)
+
+
 class Plain:
     """No parameters."""
 
@@ -192,6 +215,10 @@ class CrossEntropy:
 
 OPS = {
     "conv": Conv(), "linear": Linear(), "batch_norm": BatchNorm(), "layer_norm": Norm(False), "group_norm": Norm(True),
+    "attention": Plain(attention), "select_token": Plain(lambda a, x: x[0][:, int(a.get("index", 0))]),
+    "prepend_token": Own(lambda s: (1, 1, s[-1]), lambda x, p: torch.cat((p.expand(x.shape[0], -1, -1), flat(x)), 1)),
+    "add_embedding": Own(lambda s: (1, int(np.prod(s[1:-1])), s[-1]), lambda x, p: x + p.reshape(1, *x.shape[1:])),
+    "layer_scale": Own(lambda s: (s[-1],), lambda x, p: x * p),
     "activation": Plain(lambda a, x: ACTIVATION[a["kind"]](x[0])), "add": Plain(lambda a, x: x[0] + x[1]), "mul": Plain(lambda a, x: x[0] * x[1]),
     "concat": Plain(lambda a, x: torch.cat(x, -1)), "max_pool": Plain(max_pool), "avg_pool": Plain(avg_pool),
     "global_avg_pool": Plain(global_avg_pool), "flatten": Plain(lambda a, x: first(x[0]).flatten(1)), "dropout": Plain(lambda a, x: x[0] * 1),
@@ -223,6 +250,23 @@ def row_norm_sizes(op, line):
         deviation = (x.view(n, -1, g, c // g).var((1, 3), unbiased=False, keepdim=True) + eps).sqrt()
         deviation = deviation.expand(n, 1, g, c // g).reshape((n,) + (1,) * (x.dim() - 2) + (c,))
     return {"dx0": (3 * dy.abs() * weight / deviation).numpy()}
+
+
+def attention_sizes(line):
+    """A probability is as uncertain as its score, which is a sum of |q||k|; gradients through softmax are differences."""
+    shapes, attrs = parse(line)
+    x = make_inputs(shapes)[0].detach().abs()
+    n, t, d = x.shape
+    q, k, v = x.reshape(n, t, 3, int(attrs["heads"]), -1).permute(2, 0, 3, 1, 4)
+    scale = q.shape[-1] ** -0.5
+    p = make_inputs(shapes)[0].detach().reshape(n, t, 3, int(attrs["heads"]), -1).permute(2, 0, 3, 1, 4)
+    p = (p[0] @ p[1].transpose(-1, -2) * scale).softmax(-1)
+    doubt = 1 + scale * (q @ k.transpose(-1, -2)).max()
+    dy = torch.from_numpy(numbers(DY, n * t * d // 3)).double().abs().view(n, t, int(attrs["heads"]), -1).transpose(1, 2)
+    dp = dy @ v.transpose(-1, -2)
+    ds = scale * p * (dp + (p * dp).sum(-1, keepdim=True))
+    dx = torch.stack((ds @ k, ds.transpose(-1, -2) @ q, p.transpose(-1, -2) @ dy))
+    return {"y": (doubt * (p @ v)).numpy(), "dx0": (doubt * dx).numpy()}
 
 
 NO_GRADIENT = {("softmax_cross_entropy", 1)}
@@ -288,6 +332,8 @@ def main():
             sizes = norm_sizes(line)
         if op in ("layer_norm", "group_norm"):
             sizes = row_norm_sizes(op, line)
+        if op == "attention":
+            sizes = attention_sizes(line)
         for name, t in tensors.items():
             condition = float(np.abs(sizes[name]).sum()) if name in sizes else 0.0
             products = [float(np.dot(t, numbers(GOLDEN + p, t.size).astype(np.float64))) for p in range(4)]

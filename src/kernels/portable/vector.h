@@ -25,6 +25,8 @@ static inline vec v_zero(void) { return v_set(0.0f); }
 static inline vec v_broadcast(const float *p) { return v_set(*p); }
 static inline vec v_add(vec a, vec b) { return a + b; }
 static inline vec v_sub(vec a, vec b) { return a - b; }
+static inline vec v_mul(vec a, vec b) { return a * b; }
+static inline vec v_div(vec a, vec b) { return a / b; }
 
 static inline vec v_load(const float *p)
 {
@@ -60,6 +62,17 @@ static inline vec v_min(vec a, vec b)
     for (int i = 0; i < LANES; i++) b[i] = a[i] < b[i] ? a[i] : b[i];
     return b;
 }
+
+typedef int lane_bits __attribute__((vector_size(16)));
+static inline vec v_abs(vec a) { return (vec)((lane_bits)a & 0x7fffffff); }
+/* Where x is below zero a, else b. */
+static inline vec v_below_zero(vec x, vec a, vec b)
+{
+    const lane_bits mask = x < v_zero();
+    return (vec)((mask & (lane_bits)a) | (~mask & (lane_bits)b));
+}
+/* 2^n, n in the lowest bits of a float that 1.5 * 2^23 was added to; -126 <= n <= 127. */
+static inline vec v_pow2(vec shifted) { return (vec)(((lane_bits)shifted << 23) + 0x3f800000); }
 
 static inline vec v_load_part(const float *p, int lanes)
 {

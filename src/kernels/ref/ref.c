@@ -2,11 +2,21 @@
 
 #include <math.h>
 
+static double clip6(double value) { return value < 0 ? 0 : value > 6 ? 6 : value; }
+
 static double activate(double value, enum dio_act act)
 {
-    if (act != DIO_ACT_NONE && value < 0) return 0;
-    if (act == DIO_ACT_RELU6 && value > 6) return 6;
-    return value;
+    switch (act) {
+    case DIO_ACT_RELU: return value < 0 ? 0 : value;
+    case DIO_ACT_RELU6: return clip6(value);
+    case DIO_ACT_SILU: return value / (1 + exp(-value));
+    case DIO_ACT_GELU: return 0.5 * value * erfc(-value * 0.70710678118654752);
+    case DIO_ACT_GELU_TANH: return value / (1 + exp(-1.5957691216057308 * (value + 0.044715 * value * value * value)));
+    case DIO_ACT_SIGMOID: return 1 / (1 + exp(-value));
+    case DIO_ACT_HARDSWISH: return value * clip6(value + 3) / 6;
+    case DIO_ACT_HARDSIGMOID: return clip6(value + 3) / 6;
+    default: return value;
+    }
 }
 
 struct sum {
