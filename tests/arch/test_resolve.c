@@ -77,6 +77,10 @@ static void by_names_and_shapes(void **state)
         {"efficientnet_lite0", DIO_NAMES_TIMM, "", "a/efficientnet_lite0_ra-37913777.pth", "efficientnet_lite0", DIO_EVIDENCE_FILE_NAME},
         {"efficientnet_lite4", DIO_NAMES_TIMM, "", "tf_efficientnet_lite4-741542c3.pth", "tf_efficientnet_lite4", DIO_EVIDENCE_FILE_NAME},
         {"tf_efficientnet_lite3", DIO_NAMES_LUKEMELAS, "", "x", "tf_efficientnet_lite3", DIO_EVIDENCE_NAMES},
+        {"deit_tiny_patch16_224", DIO_NAMES_TIMM, "", "deit_tiny_patch16_224-a1311bcf.pth", "deit_tiny_patch16_224", DIO_EVIDENCE_FILE_NAME},
+        {"deit_tiny_patch16_224", DIO_NAMES_TIMM, "model.", "x", "vit_tiny_patch16_224", DIO_EVIDENCE_SHAPES},
+        {"vit_base_patch16_384", DIO_NAMES_TIMM, "", "x", "vit_base_patch16_384", DIO_EVIDENCE_SHAPES},
+        {"vit_large_patch32_224", DIO_NAMES_TIMM, "", "x", "vit_large_patch32_224", DIO_EVIDENCE_SHAPES},
         {"tf_efficientnet_lite0", DIO_NAMES_LUKEMELAS, "", "efficientnet-lite0-57934424.pth", "tf_efficientnet_lite0", DIO_EVIDENCE_NAMES},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -2,24 +2,32 @@
 """Writes variants.csv: for each architecture and naming the entries of the state dict that PyTorch's libraries make, as a
 count and a SHA-256 over lines "name [shape]", and the number of parameters.
 
+Transformers and ConvNeXt list their parameters in an order that no graph has: their lines are sorted.
 Needs torch, torchvision and timm; --cifar FOLDER has akamaster's cifar10-resnet*.th, --lite FOLDER the unpacked package
 efficientnet-lite-pytorch.  With --dump VARIANT NAMING the lines themselves are printed."""
 import argparse, glob, hashlib, os, sys
 
+try:  # a torchvision built against another PyTorch wants two operators declared first
+    import torchvision_cpu  # noqa: F401
+except ImportError:
+    pass
 import torch, torchvision, timm
 
 RESNETS = "resnet18 resnet34 resnet50 resnet101 resnet152 wide_resnet50_2 wide_resnet101_2 resnext50_32x4d resnext101_32x8d resnext101_64x4d".split()
 TIMM = RESNETS + ["resnet26", "resnext101_32x4d", "resnext101_32x16d", "resnext101_32x32d"] + [
     f"mobilenetv2_{w}" for w in "035 050 075 100 110d 120d 140".split()] + [
     f"{p}efficientnet_lite{i}" for p in ("", "tf_") for i in range(5)]
+SORTED = [f"vit_{w}_patch16_{s}" for w in ("tiny", "small", "base", "large") for s in (224, 384)] + [
+    f"vit_{w}_patch32_{s}" for w in ("small", "base", "large") for s in (224, 384)] + [
+    f"deit_{w}_patch16_224" for w in ("tiny", "small", "base")] + ["deit_base_patch16_384"]
 
 
 def models(args):
     with torch.device("meta"):
         for name in RESNETS + ["squeezenet1_0", "squeezenet1_1", "mobilenet_v2"]:
             yield name, "torchvision", torchvision.models.get_model(name).state_dict()
-        for name in TIMM:
-            yield name, "timm", timm.create_model(name).state_dict()
+        for name in TIMM + SORTED:
+            yield name, "timm", timm.create_model(name, num_classes=1000).state_dict()
         yield "mobilenet_v2", "timm", timm.create_model("mobilenetv2_100").state_dict()
     if args.lite:
         sys.path.insert(0, args.lite)
@@ -42,6 +50,8 @@ def main():
         print("variant,naming,entries,parameters,sha256")
     for variant, naming, tensors in models(args):
         lines = [f"{k} {list(v.shape)}\n" for k, v in tensors.items()]
+        if variant in SORTED:
+            lines.sort()
         if args.dump == [variant, naming]:
             print("".join(lines), end="")
         if args.dump:
