@@ -336,13 +336,22 @@ static void check_case(const struct dio_op *op, const char *line, enum dio_isa l
     bench_close(&b);
 }
 
+/* Activations that do not clip have no exact gradient to ask for: check_ops compares them with PyTorch. */
+static bool is_curved(const char *line)
+{
+    const char *activation = strstr(line, "activation=");
+    return activation && strncmp(activation, "activation=relu", 15) != 0;
+}
+
 static void each_level(const char *name)
 {
     struct dio_cpu cpu;
     dio_cpu_detect(&cpu);
     const struct dio_op *op = dio_op_find(name);
     for (int level = 0; level <= (int)dio_kernels_best(&cpu) && level <= (int)DIO_ISA_avx512; level++) {
-        for (int i = 0; op->cases[i]; i++) check_case(op, op->cases[i], (enum dio_isa)level, true);
+        for (int i = 0; op->cases[i]; i++) {
+            if (!is_curved(op->cases[i])) check_case(op, op->cases[i], (enum dio_isa)level, true);
+        }
     }
 }
 
@@ -398,7 +407,9 @@ static void test_linear_blas(void **state)
     }
     linear_by = DIO_LINEAR_BLAS;
     const struct dio_op *op = dio_op_find("linear");
-    for (int i = 0; op->cases[i]; i++) check_case(op, op->cases[i], DIO_ISA_avx512, false);
+    for (int i = 0; op->cases[i]; i++) {
+        if (!is_curved(op->cases[i])) check_case(op, op->cases[i], DIO_ISA_avx512, false);
+    }
     same_bits_for_batches("linear", "in=37x200 out=130");
     same_bits_for_batches("linear", "in=21x512 out=5 bias=0");
     linear_by = DIO_LINEAR_OWN;
