@@ -17,7 +17,8 @@ import numpy, torch, torchvision, timm
 from safetensors.torch import save_file
 
 DEFAULT = "resnet18 resnet34 resnet50 resnet101 resnext50_32x4d wide_resnet50_2 mobilenet_v2 squeezenet1_0 " \
-          "timm:mobilenetv2_110d timm:efficientnet_lite0 timm:tf_efficientnet_lite3".split()
+          "timm:mobilenetv2_110d timm:efficientnet_lite0 timm:tf_efficientnet_lite3 timm:efficientnet_b0 timm:tf_efficientnet_b0 " \
+          "timm:efficientnet_b2 timm:convnext_tiny timm:vit_tiny_patch16_224 timm:vit_base_patch32_224 timm:deit_small_patch16_224".split()
 
 
 def make(name):
@@ -62,7 +63,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for name in args.names or DEFAULT:
             # A name that says nothing, but for what names and shapes cannot show.
-            file = os.path.join(folder, ("" if "efficientnet" not in name else name.removeprefix("timm:") + "-") + "weights.safetensors")
+            file = os.path.join(folder, ("" if "efficientnet" not in name and "deit" not in name else name.removeprefix("timm:") + "-") + "weights.safetensors")
             size = timm.create_model(name[5:], pretrained=False).default_cfg["input_size"][1] if name.startswith("timm:") else 224
             model = settle_statistics(make(name), size)
             x = torch.randn(args.pictures, 3, size, size)

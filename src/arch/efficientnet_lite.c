@@ -10,11 +10,11 @@ static const struct dio_inverted_stage stages[] = {
     {1, 3, 1, 1, 16}, {2, 3, 2, 6, 24}, {2, 5, 2, 6, 40}, {3, 3, 2, 6, 80}, {3, 5, 1, 6, 112}, {4, 5, 2, 6, 192}, {1, 3, 1, 6, 320},
 };
 
-static const struct dio_inverted lite0 = {stages, 1.0, 1.0, true, 0};
-static const struct dio_inverted lite1 = {stages, 1.0, 1.1, true, 0};
-static const struct dio_inverted lite2 = {stages, 1.1, 1.2, true, 0};
-static const struct dio_inverted lite3 = {stages, 1.2, 1.4, true, 0};
-static const struct dio_inverted lite4 = {stages, 1.4, 1.8, true, 0};
+static const struct dio_inverted lite0 = {stages, 1.0, 1.0, true, 0, NULL, 0};
+static const struct dio_inverted lite1 = {stages, 1.0, 1.1, true, 0, NULL, 0};
+static const struct dio_inverted lite2 = {stages, 1.1, 1.2, true, 0, NULL, 0};
+static const struct dio_inverted lite3 = {stages, 1.2, 1.4, true, 0, NULL, 0};
+static const struct dio_inverted lite4 = {stages, 1.4, 1.8, true, 0, NULL, 0};
 
 #define TF(tag, other, size, resize, interpolation, net) \
     {tag, (const char *const[]){other, NULL}, size, resize, interpolation, dio_half, dio_half, tag, &net}

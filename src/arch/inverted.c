@@ -9,7 +9,7 @@ enum { STAGES = 7, NAME = 64 };
 
 enum part {
     STEM_CONV, STEM_BN, EXPAND_CONV, EXPAND_BN, DEPTHWISE_CONV, DEPTHWISE_BN, PROJECT_CONV, PROJECT_BN, LAST_CONV, LAST_BN,
-    CLASSIFIER
+    CLASSIFIER, SQUEEZE, EXCITE
 };
 
 struct block {
@@ -34,6 +34,8 @@ static int repeats_of(const struct dio_inverted *net, int stage)
     if (net->fixed_ends && (stage == 0 || stage == STAGES - 1)) return repeats;
     return (int)ceil((double)repeats * net->depth);
 }
+
+static const char *activation_of(const struct dio_inverted *net) { return net->activation ? net->activation : "relu6"; }
 
 static int64_t stem_width(const struct dio_inverted *net) { return net->fixed_ends ? 32 : round_width(32, net->width); }
 
@@ -78,6 +80,8 @@ static void timm_name(char *out, enum part part, const struct block *block)
     case EXPAND_BN: inner = "bn1"; break;
     case DEPTHWISE_CONV: inner = "conv_dw"; break;
     case DEPTHWISE_BN: inner = expanded ? "bn2" : "bn1"; break;
+    case SQUEEZE: inner = "se.conv_reduce"; break;
+    case EXCITE: inner = "se.conv_expand"; break;
     case PROJECT_CONV: inner = expanded ? "conv_pwl" : "conv_pw"; break;
     case PROJECT_BN: inner = expanded ? "bn3" : "bn2"; break;
     }
@@ -98,6 +102,8 @@ static void lukemelas_name(char *out, enum part part, const struct block *block)
     case EXPAND_BN: inner = "_bn0"; break;
     case DEPTHWISE_CONV: inner = "_depthwise_conv"; break;
     case DEPTHWISE_BN: inner = "_bn1"; break;
+    case SQUEEZE: inner = "_se_reduce"; break;
+    case EXCITE: inner = "_se_expand"; break;
     case PROJECT_CONV: inner = "_project_conv"; break;
     case PROJECT_BN: inner = "_bn2"; break;
     }
@@ -119,10 +125,11 @@ static void torchvision_name(char *out, enum part part, const struct block *bloc
     case EXPAND_BN: inner = "0.1"; break;
     case DEPTHWISE_CONV: inner = expanded ? "1.0" : "0.0"; break;
     case DEPTHWISE_BN: inner = expanded ? "1.1" : "0.1"; break;
+    case SQUEEZE: case EXCITE: break; /* torchvision's MobileNetV2 has none */
     case PROJECT_CONV: inner = expanded ? "2" : "1"; break;
     case PROJECT_BN: inner = expanded ? "3" : "2"; break;
     }
-    snprintf(out, NAME, "features.%d.conv.%s", block->index + 1, inner);
+    snprintf(out, NAME, "features.%d.conv.%s", block->index + 1, inner ? inner : "squeeze");
 }
 
 struct namer {
@@ -154,15 +161,42 @@ static int conv_bn(const struct dio_build *nodes, const struct namer *namer, con
     return dio_build_conv_bn(nodes, x, conv_name, bn_name, conv, activation);
 }
 
-static int build_block(const struct dio_build *nodes, const struct namer *namer, const struct block *block, int x)
+static int64_t squeeze_width(const struct dio_inverted *net, const struct block *block)
+{
+    return (int64_t)lround((double)block->in * net->squeeze);
+}
+
+/* The map times a gate for each channel, made from the channels' means. */
+static int squeeze_and_excite(const struct dio_build *nodes, const struct dio_inverted *net, const struct namer *namer,
+                              const struct block *block, int x)
+{
+    struct dio_graph *graph = nodes->graph;
+    const int64_t middle = block->in * block->expand;
+    char name[NAME], inner[NAME + 8];
+    snprintf(name, sizeof name, "block%d.squeeze", block->index);
+    int gate = dio_node1(graph, "global_avg_pool", name, x, "keep_dims=1");
+    gate = dio_build_conv(nodes, gate, name_of(namer, name, SQUEEZE, block), &(struct dio_build_conv){squeeze_width(net, block), 1, 1, 1, 0, true});
+    snprintf(inner, sizeof inner, "%s.act", name);
+    gate = dio_node1(graph, "activation", inner, gate, "kind=%s", net->activation);
+    gate = dio_build_conv(nodes, gate, name_of(namer, name, EXCITE, block), &(struct dio_build_conv){middle, 1, 1, 1, 0, true});
+    snprintf(inner, sizeof inner, "%s.gate", name);
+    gate = dio_node1(graph, "activation", inner, gate, "kind=sigmoid");
+    snprintf(name, sizeof name, "block%d.excite", block->index);
+    return dio_node2(graph, "mul", name, x, gate, "%s", "");
+}
+
+static int build_block(const struct dio_build *nodes, const struct dio_inverted *net, const struct namer *namer,
+                       const struct block *block, int x)
 {
     int y = x;
     int64_t middle = block->in * block->expand;
+    const char *activation = activation_of(net);
     if (block->expand != 1) {
-        y = conv_bn(nodes, namer, block, y, EXPAND_CONV, &(struct dio_build_conv){middle, 1, 1, 1, -1, false}, "relu6");
+        y = conv_bn(nodes, namer, block, y, EXPAND_CONV, &(struct dio_build_conv){middle, 1, 1, 1, -1, false}, activation);
     }
     y = conv_bn(nodes, namer, block, y, DEPTHWISE_CONV,
-                &(struct dio_build_conv){middle, block->kernel, block->stride, middle, -1, false}, "relu6");
+                &(struct dio_build_conv){middle, block->kernel, block->stride, middle, -1, false}, activation);
+    if (net->squeeze > 0) y = squeeze_and_excite(nodes, net, namer, block, y);
     y = conv_bn(nodes, namer, block, y, PROJECT_CONV, &(struct dio_build_conv){block->out, 1, 1, 1, -1, false}, NULL);
     if (block->stride == 1 && block->in == block->out) {
         char name[NAME];
@@ -180,7 +214,7 @@ void dio_inverted_build(struct dio_graph *graph, const struct dio_arch_variant *
     const struct namer namer = namer_of(net, config->naming);
     int x = dio_build_input(graph, config);
     dio_graph_stage(graph, "stem");
-    x = conv_bn(&nodes, &namer, NULL, x, STEM_CONV, &(struct dio_build_conv){stem_width(net), 3, 2, 1, -1, false}, "relu6");
+    x = conv_bn(&nodes, &namer, NULL, x, STEM_CONV, &(struct dio_build_conv){stem_width(net), 3, 2, 1, -1, false}, activation_of(net));
     struct block block = {0};
     while (next_block(net, &block)) {
         if (block.in_stage == 0) {
@@ -188,10 +222,10 @@ void dio_inverted_build(struct dio_graph *graph, const struct dio_arch_variant *
             snprintf(name, sizeof name, "stage%d", block.stage + 1);
             dio_graph_stage(graph, name);
         }
-        x = build_block(&nodes, &namer, &block, x);
+        x = build_block(&nodes, net, &namer, &block, x);
     }
     dio_graph_stage(graph, "last");
-    x = conv_bn(&nodes, &namer, NULL, x, LAST_CONV, &(struct dio_build_conv){last_width(net), 1, 1, 1, -1, false}, "relu6");
+    x = conv_bn(&nodes, &namer, NULL, x, LAST_CONV, &(struct dio_build_conv){last_width(net), 1, 1, 1, -1, false}, activation_of(net));
     *features = x = dio_node1(graph, "global_avg_pool", "pool", x, "%s", "");
     *logits = -1;
     if (config->classes > 0) {
@@ -228,6 +262,9 @@ bool dio_inverted_fits(const struct dio_tensor_list *tensors, const struct dio_i
         if (block.expand != 1 && !has_conv(tensors, &namer, &block, EXPAND_CONV, middle, block.in, 1)) return false;
         if (!has_conv(tensors, &namer, &block, DEPTHWISE_CONV, middle, 1, block.kernel)) return false;
         if (!has_conv(tensors, &namer, &block, PROJECT_CONV, block.out, middle, 1)) return false;
+        const struct dio_shape *squeeze = dio_tensor_list_find(tensors, "%s.weight", name_of(&namer, name, SQUEEZE, &block));
+        if ((squeeze != NULL) != (net->squeeze > 0)) return false;
+        if (squeeze && (squeeze->dims[0] != squeeze_width(net, &block) || squeeze->dims[1] != middle)) return false;
     }
     if (!has_conv(tensors, &namer, NULL, LAST_CONV, last_width(net), block.out, 1)) return false;
     *channels = dio_tensor_list_find(tensors, "%s.weight", name_of(&namer, name, STEM_CONV, NULL))->dims[1];

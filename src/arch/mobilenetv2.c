@@ -7,7 +7,7 @@ static const struct dio_inverted_stage stages[] = {
     {1, 3, 1, 1, 16}, {2, 3, 2, 6, 24}, {3, 3, 2, 6, 32}, {4, 3, 2, 6, 64}, {3, 3, 1, 6, 96}, {3, 3, 2, 6, 160}, {1, 3, 1, 6, 320},
 };
 
-#define NET(width, depth, fixed) &(const struct dio_inverted){stages, width, depth, fixed, 0.2}
+#define NET(width, depth, fixed) &(const struct dio_inverted){stages, width, depth, fixed, 0.2, NULL, 0}
 #define TIMM(tag, width, depth, fixed)                                                                                 \
     {tag, NULL, 224, 256, "bicubic", dio_imagenet_mean, dio_imagenet_std, tag, NET(width, depth, fixed)}
 

@@ -2,6 +2,8 @@
  *
  * Input: the forward kernel over dy with transposed weights, one phase of the strides after another, so that no
  * multiplication meets a zero that a stride put there. */
+#include <string.h>
+
 #include "ops/conv.h"
 
 const float *dio_conv_dy(const struct dio_step *step)

@@ -17,7 +17,8 @@ import timm
 import torch
 import torch.nn.functional as F
 
-NETS = [("vit_tiny_patch16_224", 32), ("vit_small_patch32_224", 64)]
+NETS = [("vit_tiny_patch16_224", 32), ("vit_small_patch32_224", 64), ("convnext_tiny", 64), ("efficientnet_b0", 64),
+        ("tf_efficientnet_b0", 65)]
 PICTURES, CLASSES, PICTURE_STREAM, PRODUCT_STREAM = 4, 7, 1, 80
 
 

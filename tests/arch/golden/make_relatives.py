@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 """Writes relatives.txt: state dict names and shapes of timm's and torchvision's architectures that resemble those known
 here and are others.  None of them may be taken for one of ours.  (Counters and variances are left out.)"""
+try:  # a torchvision built against another PyTorch wants two operators declared first
+    import torchvision_cpu  # noqa: F401
+except ImportError:
+    pass
 import torch, torchvision, timm
 
 TIMM = ("resnet26d resnet50_gn seresnet18 ecaresnet26t resnet10t legacy_seresnet18 resnetv2_18 skresnet18 res2net50_14w_8s "
-        "efficientnet_b0 efficientnet_es mnasnet_100 spnasnet_100 fbnetc_100 mobilenetv1_100 mobilenetv3_small_100 "
+        "tf_efficientnetv2_b0 efficientnet_es mnasnet_100 spnasnet_100 fbnetc_100 mobilenetv1_100 mobilenetv3_small_100 "
         "ghostnet_100 hardcorenas_a vgg11 resnext26ts").split()
 TORCHVISION = "mobilenet_v3_small mnasnet1_0 efficientnet_b0 densenet121 vgg11 alexnet shufflenet_v2_x0_5 googlenet".split()
 

@@ -16,10 +16,12 @@ import torch, torchvision, timm
 RESNETS = "resnet18 resnet34 resnet50 resnet101 resnet152 wide_resnet50_2 wide_resnet101_2 resnext50_32x4d resnext101_32x8d resnext101_64x4d".split()
 TIMM = RESNETS + ["resnet26", "resnext101_32x4d", "resnext101_32x16d", "resnext101_32x32d"] + [
     f"mobilenetv2_{w}" for w in "035 050 075 100 110d 120d 140".split()] + [
-    f"{p}efficientnet_lite{i}" for p in ("", "tf_") for i in range(5)]
+    f"{p}efficientnet_lite{i}" for p in ("", "tf_") for i in range(5)] + [
+    f"{p}efficientnet_b{i}" for p in ("", "tf_") for i in range(8)]
 SORTED = [f"vit_{w}_patch16_{s}" for w in ("tiny", "small", "base", "large") for s in (224, 384)] + [
     f"vit_{w}_patch32_{s}" for w in ("small", "base", "large") for s in (224, 384)] + [
-    f"deit_{w}_patch16_224" for w in ("tiny", "small", "base")] + ["deit_base_patch16_384"]
+    f"deit_{w}_patch16_224" for w in ("tiny", "small", "base")] + ["deit_base_patch16_384"] + [
+    f"convnext_{w}" for w in ("tiny", "small", "base", "large")]
 
 
 def models(args):
