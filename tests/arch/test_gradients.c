@@ -1,5 +1,8 @@
 /* Loss, logits and the gradient of every parameter of whole networks at small pictures, against timm's in double
- * (golden/gradients.txt, made by golden/make_gradients.py).  Bound: 1e-5 of a tensor's sum of magnitudes. */
+ * (golden/gradients.txt, made by golden/make_gradients.py).
+ *
+ * Bound: 1e-5 of a tensor's sum of magnitudes; 4e-5 where batch norms see 16 numbers a channel, for there PyTorch's own f32 is
+ * 2e-5 away from its double.  What a batch norm behind it makes 0 (a bias) is held against the net's largest gradients. */
 #include "arch/arch.h"
 #include "graph/plan.h"
 #include "kernels/kernels.h"
@@ -47,10 +50,11 @@ static void fill(struct dio_param *param)
 }
 
 /* Magnitude and two products of `numbers` against the line "NET WHAT NAME count magnitude product product". */
-static double compare(const char *text, const char *net, const char *what, const char *name, const float *numbers, int64_t count)
+static double compare(const char *text, const char *net, const char *what, const char *name, const float *numbers, int64_t count,
+                      double bound, double largest)
 {
     char key[256];
-    const int length = snprintf(key, sizeof key, "%s %s %s ", net, what, name);
+    const int length = snprintf(key, sizeof key, "\n%s %s %s ", net, what, name);
     const char *line = strstr(text, key);
     if (!line) fail_msg("%s has no %s of %s", net, what, name);
     long long golden_count;
@@ -63,12 +67,27 @@ static double compare(const char *text, const char *net, const char *what, const
         sums[2] += (double)numbers[i] * (double)number(PRODUCT_STREAM + 1, (uint64_t)i);
     }
     double worst = 0;
-    for (int i = 0; i < 3; i++) worst = fmax(worst, fabs(sums[i] - golden[i]) / (golden[0] + 1e-30));
-    if (!(worst <= 1e-5)) {
+    const bool vanishes = golden[0] < 1e-12 * (double)count;
+    const double size = vanishes ? largest * (double)count : golden[0];
+    for (int i = 0; i < 3; i++) worst = fmax(worst, fabs(sums[i] - golden[i]) / size);
+    if (!(worst <= bound)) {
         fail_msg("%s: %s of %s: %.9g %.9g %.9g, expected %.9g %.9g %.9g", net, what, name, sums[0], sums[1], sums[2], golden[0],
                  golden[1], golden[2]);
     }
     return worst;
+}
+
+/* The largest mean magnitude of a gradient of this network. */
+static double largest_gradient(const char *text, const char *net)
+{
+    char key[128];
+    snprintf(key, sizeof key, "\n%s gradient ", net);
+    double largest = 0, magnitude;
+    for (const char *line = strstr(text, key); line; line = strstr(line + 1, key)) {
+        double count;
+        if (sscanf(line + strlen(key), "%*s %lf %lf", &count, &magnitude) == 2) largest = fmax(largest, magnitude / count);
+    }
+    return largest;
 }
 
 static void check_net(struct test_ctx *test, const char *text, const char *name, int64_t size)
@@ -99,13 +118,14 @@ static void check_net(struct test_ctx *test, const char *text, const char *name,
     assert_ok(test, dio_plan_train(&test->ctx, graph, (const int[]){graph->inputs[0], labels}, 2, loss, &model->logits, 1, &options, &plan));
     const float value = dio_plan_forward(plan, PICTURES, in, 0, 0);
     dio_plan_backward(plan, false, 1);
-    double worst = compare(text, name, "loss", "-", &value, 1);
-    worst = fmax(worst, compare(text, name, "logits", "-", dio_plan_watched(plan, 0), PICTURES * CLASSES));
+    const double bound = strstr(name, "efficientnet") ? 4e-5 : 1e-5, largest = largest_gradient(text, name);
+    double worst = compare(text, name, "loss", "-", &value, 1, bound, largest);
+    worst = fmax(worst, compare(text, name, "logits", "-", dio_plan_watched(plan, 0), PICTURES * CLASSES, bound, largest));
     int compared = 0;
     for (int i = 0; i < graph->n_params; i++) {
         const struct dio_param *param = &graph->params[i];
         if (param->role != DIO_PARAM_TRAINED) continue;
-        worst = fmax(worst, compare(text, name, "gradient", param->name, dio_plan_grad(plan, i), dio_shape_elements(&param->shape)));
+        worst = fmax(worst, compare(text, name, "gradient", param->name, dio_plan_grad(plan, i), dio_shape_elements(&param->shape), bound, largest));
         compared++;
     }
     print_message("%s: %d gradients, %.1e of the sum of magnitudes\n", name, compared, worst);
