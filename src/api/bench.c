@@ -6,56 +6,15 @@
 #include "api/private.h"
 #include "arch/arch.h"
 #include "base/clock.h"
-#include "kernels/peak.h"
-#include "text/json_write.h"
 
-enum { RUNS = 5, MEMORY_FLOATS = 32 << 20, MAX_THREADS = 1024 };
-
-struct ceilings {
-    double flops_one, flops_all, read_one; /* operations and bytes a second */
-    int threads;
-};
-
-struct burn {
-    const struct dio_kernels *kernels;
-    double *flops; /* of each thread */
-    int threads;
-    atomic_int begun;
-};
-
-/* Nobody measures before every thread has a piece: one that took two would be counted twice, and they would not run at once.
- * A thread that the system does not give within a second is left out. */
-static void burn_piece(void *arg, int64_t piece, int thread)
-{
-    (void)piece;
-    struct burn *burn = arg;
-    const double give_up = dio_clock_seconds() + 1;
-    atomic_fetch_add(&burn->begun, 1);
-    while (atomic_load(&burn->begun) < burn->threads && dio_clock_seconds() < give_up) (void)sched_yield();
-    burn->flops[thread] = dio_peak_flops(burn->kernels, 0.4);
-}
-
-static dio_status measure_ceilings(struct dio_ctx *ctx, struct ceilings *out)
-{
-    out->threads = dio_team_size(ctx->team);
-    double flops[MAX_THREADS] = {0};
-    struct burn burn = {.kernels = ctx->kernels, .flops = flops, .threads = out->threads};
-    out->flops_one = dio_peak_flops(ctx->kernels, 0.4);
-    dio_team_for(ctx->team, out->threads, burn_piece, &burn);
-    for (int i = 0; i < out->threads; i++) out->flops_all += flops[i];
-    float *memory = dio_alloc_aligned(ctx, sizeof(float) * MEMORY_FLOATS, "the bandwidth measurement");
-    if (!memory) return DIO_ERR_ENV;
-    for (size_t i = 0; i < MEMORY_FLOATS; i++) memory[i] = 1;
-    out->read_one = dio_peak_read(ctx->kernels, memory, MEMORY_FLOATS, 0.4);
-    dio_free(ctx, memory);
-    return DIO_OK;
-}
+enum { RUNS = 5 };
 
 struct layers {
     struct dio_plan *plan;
     double *seconds;   /* best of the runs, a step each */
     double whole;      /* median of whole runs */
     struct api_bench_step step; /* of training; whole 0: not asked for */
+    enum dio_precision precision;
     struct api_bench_pictures_result pictures;
     int64_t batch;
     bool exact;        /* dio_plan_options.exact */
@@ -108,7 +67,7 @@ static dio_status bench_model(struct dio_ctx *ctx, const struct dio_model *m, st
 {
     dio_status status = DIO_OK;
     float *in = NULL, *out = NULL;
-    const struct dio_plan_options options = {.batch = l->batch, .exact = l->exact};
+    const struct dio_plan_options options = {.batch = l->batch, .exact = l->exact, .precision = l->precision};
     int output = m->logits;
     int64_t elements = 1;
     const struct dio_shape *shape = &m->graph->values[output].type.shape;
@@ -129,11 +88,9 @@ fail:
     return status;
 }
 
-static void write_text(struct dio_str *out, const struct ceilings *c, const struct layers *l)
+static void write_text(struct dio_str *out, const struct api_ceilings *c, const struct layers *l)
 {
-    dio_str_addf(out, "FMA peak, f32     %8.1f GF one thread, %.1f GF %d threads\n", c->flops_one / 1e9, c->flops_all / 1e9,
-                 c->threads);
-    dio_str_addf(out, "memory, read      %8.1f GB/s one thread\n", c->read_one / 1e9);
+    api_ceilings_text(out, c);
     if (l->pictures.count) {
         const double rate = (double)l->pictures.count / l->pictures.seconds;
         dio_str_addf(out, "pictures          %8.1f a second, %.1f a thread: read, decoded, resized, cropped, normalised (%zu, %zu good)\n",
@@ -142,33 +99,32 @@ static void write_text(struct dio_str *out, const struct ceilings *c, const stru
     if (!l->plan) return;
     dio_str_addf(out, "\n%-34s %-12s %8s %9s %8s %6s\n", "layer", "op", "MMACs", "ms", "GF", "peak");
     double macs = 0;
+    const double ceiling = api_ceiling_of(c, l->precision);
     for (int i = 0; i < l->steps; i++) {
         struct dio_plan_step_info info;
         dio_plan_step(l->plan, i, &info);
         double flops = 2.0 * (double)info.macs * (double)l->batch / l->seconds[i];
         macs += (double)info.macs;
         dio_str_addf(out, "%-34.34s %-12.12s %8.1f %9.3f", info.name, info.op, (double)info.macs / 1e6, l->seconds[i] * 1e3);
-        if (info.macs) dio_str_addf(out, " %8.1f %4.0f %%", flops / 1e9, 100 * flops / c->flops_all);
+        if (info.macs) dio_str_addf(out, " %8.1f %4.0f %%", flops / 1e9, 100 * flops / api_ceiling_of(c, info.precision));
         dio_str_add(out, "\n");
     }
     double flops = 2 * macs * (double)l->batch / l->whole;
-    dio_str_addf(out, "\nwhole, batch %lld: %.2f ms, %.1f pictures/s, %.1f GF, %.0f %% of the FMA peak (median of %d runs)\n",
-                 (long long)l->batch, l->whole * 1e3, (double)l->batch / l->whole, flops / 1e9, 100 * flops / c->flops_all, RUNS);
+    dio_str_addf(out, "\nwhole, %s, batch %lld: %.2f ms, %.1f pictures/s, %.1f GF, %.0f %% of the peak (median of %d runs)\n",
+                 dio_precision_name(l->precision), (long long)l->batch, l->whole * 1e3, (double)l->batch / l->whole, flops / 1e9,
+                 100 * flops / ceiling, RUNS);
     if (!l->step.whole) return;
     dio_str_addf(out, "training step, batch %lld: %.1f ms (forward %.1f, backward %.1f, SGD %.1f), %.1f pictures/s\n",
                  (long long)l->batch, l->step.whole * 1e3, l->step.forward * 1e3, l->step.backward * 1e3, l->step.update * 1e3,
                  (double)l->batch / l->step.whole);
 }
 
-static void write_json(struct dio_str *out, const struct ceilings *c, const struct layers *l)
+static void write_json(struct dio_str *out, const struct api_ceilings *c, const struct layers *l)
 {
     struct dio_json_writer w;
     dio_json_begin(&w, out, 0);
     dio_json_map(&w, NULL);
-    dio_json_i64(&w, "threads", c->threads);
-    dio_json_double(&w, "fma_one_thread", c->flops_one);
-    dio_json_double(&w, "fma_all_threads", c->flops_all);
-    dio_json_double(&w, "read_one_thread", c->read_one);
+    api_ceilings_json(&w, c);
     if (l->pictures.count) {
         dio_json_map(&w, "pictures");
         dio_json_i64(&w, "count", (int64_t)l->pictures.count);
@@ -178,6 +134,7 @@ static void write_json(struct dio_str *out, const struct ceilings *c, const stru
     }
     if (l->plan) {
         dio_json_i64(&w, "batch", l->batch);
+        dio_json_text(&w, "precision", dio_precision_name(l->precision));
         dio_json_double(&w, "seconds", l->whole);
         dio_json_list(&w, "layers");
         for (int i = 0; i < l->steps; i++) {
@@ -186,6 +143,7 @@ static void write_json(struct dio_str *out, const struct ceilings *c, const stru
             dio_json_map(&w, NULL);
             dio_json_text(&w, "name", info.name);
             dio_json_text(&w, "op", info.op);
+            dio_json_text(&w, "precision", dio_precision_name(info.precision));
             dio_json_i64(&w, "macs", info.macs);
             dio_json_double(&w, "seconds", l->seconds[i]);
             dio_json_end_map(&w);
@@ -217,7 +175,7 @@ static dio_status complete(diopter_model *model)
 diopter_status diopter_bench(diopter_context *context, diopter_model *model, const diopter_options *options, bool json, char **text)
 {
     struct dio_ctx *ctx = &context->ctx;
-    struct ceilings ceilings = {0};
+    struct api_ceilings ceilings = {0};
     struct layers layers = {0};
     diopter_options *made = NULL;
     *text = NULL;
@@ -226,10 +184,11 @@ diopter_status diopter_bench(diopter_context *context, diopter_model *model, con
     if (status != DIO_OK) return api_status(status);
     layers.batch = api_extra_whole(options, "batch_size", DIOPTER_FOR_BENCH);
     layers.exact = api_extra_flag(options, "exact", DIOPTER_FOR_BENCH);
+    layers.precision = api_precision(options, DIOPTER_FOR_BENCH);
     const bool step = api_extra_flag(options, "train_step", DIOPTER_FOR_BENCH);
     const char *pictures = api_extra(options, "pictures", DIOPTER_FOR_BENCH);
     if (step && !model) status = dio_fail(ctx, DIO_ERR_USAGE, "A3", NULL, "--train-step needs a model");
-    if (status == DIO_OK) status = measure_ceilings(ctx, &ceilings);
+    if (status == DIO_OK) status = api_bench_ceilings(ctx, &ceilings);
     if (status == DIO_OK && model) status = complete(model);
     if (status == DIO_OK && model) status = bench_model(ctx, model->loaded.model, &layers);
     if (status == DIO_OK && pictures) {

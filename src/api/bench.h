@@ -2,7 +2,28 @@
 #ifndef DIO_API_BENCH_H
 #define DIO_API_BENCH_H
 
+#include "graph/plan.h"
 #include "model/model.h"
+#include "text/json_write.h"
+
+/* Operations or bytes a second, of one thread and of all together. */
+struct api_rate {
+    double one, all;
+};
+struct api_bandwidth {
+    struct api_rate read, write;
+};
+struct api_ceilings {
+    int threads;
+    struct api_rate f32, f32_cached;                /* registers alone; operands from the first-level cache */
+    struct api_rate bf16, int8, amx_bf16, amx_int8; /* 0: no instructions for it, or below the level asked for */
+    struct api_bandwidth l2, memory;
+};
+dio_status api_bench_ceilings(struct dio_ctx *ctx, struct api_ceilings *out);
+/* Of all threads, for products of that precision. */
+double api_ceiling_of(const struct api_ceilings *ceilings, enum dio_precision precision);
+void api_ceilings_text(struct dio_str *out, const struct api_ceilings *ceilings);
+void api_ceilings_json(struct dio_json_writer *w, const struct api_ceilings *ceilings);
 
 /* Seconds of a full training step: medians of several. */
 struct api_bench_step {

@@ -57,7 +57,7 @@ static dio_status judge(struct dio_ctx *ctx, const struct dio_model *model, cons
     uint32_t *items = NULL;
     size_t count = 0;
     struct dio_evaluation rows = {0};
-    const struct dio_evaluate_options how = {.batch = api_extra_whole(options, "batch_size", use),
+    const struct dio_evaluate_options how = {.batch = api_extra_whole(options, "batch_size", use), .precision = api_precision(options, use),
                                              .stop_at_bad = strcmp(options->train.bad, "stop") == 0,
                                              .allow_damaged = options->train.allow_damaged,
                                              .max_bad = options->train.max_bad,

@@ -54,7 +54,9 @@ static const struct extra extras[] = {
      "time how pictures are read, decoded and prepared, too", BENCH},
     {"train_step", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Pictures",
      "time a full training step, too: forward, backward, SGD with momentum", BENCH},
-    {"precision", DIO_OPTION_T_CHOICE, "TYPE", "f32", "f32", 0, 0, "Output", "of the arithmetic", EVALUATE | PREDICT | BENCH},
+    {"precision", DIO_OPTION_T_CHOICE, "TYPE", "f32", "f32|bf16", 0, 0, "Output",
+     "of the arithmetic; bf16: products of bfloat16 summed in f32, faster where the CPU has AVX512_BF16 or AMX",
+     EVALUATE | PREDICT | BENCH},
     {"exact", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output",
      "convolutions term by term: no algorithm that is faster and changes the last digits (Winograd)", EVALUATE | PREDICT | BENCH},
     {"precision", DIO_OPTION_T_CHOICE, "TYPE", "f32", "f32|f16|bf16", 0, 0, "Output", "of the written weights", EXPORT},
@@ -306,6 +308,14 @@ int64_t api_extra_whole(const diopter_options *options, const char *name, unsign
     const char *text = api_extra(options, name, use);
     int64_t value = 0;
     return text && dio_parse_i64(text, strlen(text), &value) ? value : 0;
+}
+
+enum dio_precision api_precision(const diopter_options *options, unsigned use)
+{
+    enum dio_precision precision = DIO_PRECISION_F32;
+    const char *text = api_extra(options, "precision", use);
+    if (text) dio_precision_parse(text, &precision); /* a choice: checked when it was set */
+    return precision;
 }
 
 double api_extra_number(const diopter_options *options, const char *name, unsigned use)

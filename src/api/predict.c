@@ -24,6 +24,7 @@ diopter_status diopter_predict(diopter_model *model, const char *const *paths, s
             .top = api_extra_whole(options, "top", use),
             .scores = !scores ? DIO_SCORES_NONE : strcmp(scores, "probs") == 0 ? DIO_SCORES_PROBS : DIO_SCORES_LOGITS,
             .batch = api_extra_whole(options, "batch_size", use),
+            .precision = api_precision(options, use),
             .stop_at_bad = strcmp(api_extra(options, "bad", use), "stop") == 0,
             .max_bad = api_extra_number(options, "max_bad", use),
             .overwrite = api_extra_flag(options, "overwrite", use),

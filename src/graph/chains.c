@@ -119,7 +119,7 @@ static void compute_row(struct chain *chain, int i, int64_t row)
     int64_t high = first + (r->count - 1) * r->dilation;
     if (high >= height) high = height - 1;
     if (i > 0) compute_up_to(chain, i - 1, low, high);
-    const float *rows[DIO_OP_MAX_ROWS];
+    const void *rows[DIO_OP_MAX_ROWS];
     for (int64_t k = 0; k < r->count; k++) {
         const int64_t at = first + k * r->dilation;
         rows[k] = at < 0 || at >= height ? NULL : i == 0 ? row_of_map(chain, step->x[0], &step->in[0], at) : row_of_ring(chain, i - 1, at);

@@ -244,3 +244,18 @@ dio_status dio_pass_fuse_activation(struct dio_graph *graph)
     }
     return DIO_OK;
 }
+
+void dio_pass_bf16(struct dio_graph *graph)
+{
+    for (int value = 0; value < graph->n_values; value++) {
+        const int producer = graph->values[value].producer;
+        if (producer < 0 || is_output(graph, value) || graph->values[value].type.dtype != DIO_F32) continue;
+        bool able = graph->nodes[producer].op->bf16 & DIO_BF16_WRITES;
+        for (int i = producer + 1; i < graph->n_nodes; i++) {
+            for (int j = 0; j < graph->nodes[i].n_inputs; j++) {
+                if (graph->nodes[i].inputs[j] == value) able = able && (graph->nodes[i].op->bf16 & DIO_BF16_READS);
+            }
+        }
+        if (able) graph->values[value].type.dtype = DIO_BF16;
+    }
+}

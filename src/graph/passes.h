@@ -16,5 +16,8 @@ dio_status dio_pass_fold_norm(struct dio_graph *graph);
 dio_status dio_pass_fuse_add(struct dio_graph *graph);
 /* An activation goes into its producer, where that knows the kind (DIO_FUSE_ACTIVATION). */
 dio_status dio_pass_fuse_activation(struct dio_graph *graph);
+/* Values become bf16 where the op that makes them can write it and every op that reads them can read it; inputs and outputs
+ * of the graph stay as they are. */
+void dio_pass_bf16(struct dio_graph *graph);
 
 #endif

@@ -14,6 +14,7 @@ struct dio_plan_options {
     uint64_t memory_limit; /* bytes; 0: none.  Beyond it prepare refuses with the sum and what to do */
     bool no_fusion;        /* node by node, as built (tests, observers) */
     bool exact;            /* no algorithm that changes the last digits for speed (Winograd's convolutions) */
+    enum dio_precision precision; /* inference; training is f32 */
 };
 
 /* Where the memory goes, known before anything runs. */
@@ -77,6 +78,7 @@ struct dio_plan_step_info {
     const char *fused; /* "batch_norm relu add", or "" */
     int stage;
     int chain;          /* inference: steps from this one on that run row by row together; 0 inside of a chain */
+    enum dio_precision precision; /* of its products */
     bool depth_first;   /* inference: runs image by image with the steps around it, while weights are small */
 };
 int dio_plan_steps(const struct dio_plan *plan);

@@ -85,6 +85,7 @@ dio_status dio_plan_add_step(struct dio_plan *plan, const struct dio_graph *grap
     step->op = node->op;
     step->kernels = plan->ctx->kernels;
     step->mode = flags->mode;
+    step->precision = flags->precision;
     step->train_stats = (flags->train_stats && statistics_move(graph, node)) || (flags->drop && node->op->only_in_training);
     step->exact = flags->exact;
     step->n = plan->chunk;

@@ -15,19 +15,23 @@ enum { CHUNK = 32, MAX_GROUP = 8, USUAL_L2 = 1 << 20 };
 
 /* ---- preparing ---- */
 
-static dio_status rewrite(struct dio_graph *graph, const int *inputs, int n_inputs, const int *outputs, int n_outputs, bool fusion)
+static dio_status rewrite(struct dio_graph *graph, const int *inputs, int n_inputs, const int *outputs, int n_outputs,
+                          const struct dio_plan_options *options)
 {
     DIO_PASS(dio_pass_cut(graph, inputs, n_inputs, outputs, n_outputs));
     DIO_PASS(dio_pass_remove_idle(graph));
-    if (!fusion) return DIO_OK;
-    DIO_PASS(dio_pass_fold_norm(graph));
-    DIO_PASS(dio_pass_fuse_add(graph));
-    return dio_pass_fuse_activation(graph);
+    if (!options->no_fusion) {
+        DIO_PASS(dio_pass_fold_norm(graph));
+        DIO_PASS(dio_pass_fuse_add(graph));
+        DIO_PASS(dio_pass_fuse_activation(graph));
+    }
+    if (options->precision == DIO_PRECISION_BF16) dio_pass_bf16(graph);
+    return DIO_OK;
 }
 
-static dio_status add_steps(struct dio_plan *plan, const struct dio_graph *graph, bool exact)
+static dio_status add_steps(struct dio_plan *plan, const struct dio_graph *graph, const struct dio_plan_options *options)
 {
-    const struct dio_step_flags flags = {.mode = DIO_MODE_INFER, .exact = exact};
+    const struct dio_step_flags flags = {.mode = DIO_MODE_INFER, .exact = options->exact, .precision = options->precision};
     const struct dio_step_wants wants = {0};
     for (int i = 0; i < graph->n_nodes; i++) {
         if (dio_cancelled(plan->ctx)) return DIO_CANCELLED;
@@ -218,7 +222,7 @@ static dio_status build(struct dio_plan *plan, const struct dio_graph *graph, co
     plan->n_outputs = graph->n_outputs;
     memcpy(plan->inputs, graph->inputs, sizeof plan->inputs);
     memcpy(plan->outputs, graph->outputs, sizeof plan->outputs);
-    DIO_PASS(add_steps(plan, graph, options->exact));
+    DIO_PASS(add_steps(plan, graph, options));
     choose_depth(plan);
     dio_plan_choose_chains(plan);
     DIO_PASS(place_values(plan));
@@ -236,7 +240,11 @@ dio_status dio_plan_infer(struct dio_ctx *ctx, const struct dio_graph *graph, co
     struct dio_graph *own;
     DIO_PASS(dio_graph_clone(graph, &own));
     own->ctx = ctx;
-    dio_status status = rewrite(own, inputs, n_inputs, outputs, n_outputs, !options->no_fusion);
+    if (options->precision == DIO_PRECISION_BF16 && ctx->kernels && ctx->kernels->slot_isa[DIO_SLOT_gemm_rows_bf16] < DIO_ISA_bf16) {
+        dio_say(ctx, DIO_LEVEL_NOTE, NULL, NULL, "bf16: level %s has no bf16 products; numbers are widened to f32, which is no faster",
+                dio_isa_name(ctx->kernels->level));
+    }
+    dio_status status = rewrite(own, inputs, n_inputs, outputs, n_outputs, options);
     if (status == DIO_OK) status = dio_plan_new(ctx, own, options->batch, plan);
     if (status == DIO_OK) status = build(*plan, own, options);
     dio_graph_free(own);

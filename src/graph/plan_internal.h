@@ -102,6 +102,7 @@ struct dio_plan {
 /* plan_build.c: makes the plan's skeleton and one step for each node of `graph`. */
 struct dio_step_flags {
     enum dio_mode mode;
+    enum dio_precision precision;
     bool train_stats, drop, exact;
 };
 dio_status dio_plan_new(struct dio_ctx *ctx, const struct dio_graph *graph, int64_t batch, struct dio_plan **plan);

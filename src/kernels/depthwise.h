@@ -16,17 +16,20 @@ struct dio_depthwise_row {
     int group;
     int r, s;                        /* kernel height, width */
     int stride, dilation, pad_left;  /* along the row */
-    const float *const *rows;        /* r input rows; NULL: the row lies outside and counts as zeros */
+    const void *const *rows;         /* r input rows; NULL: the row lies outside and counts as zeros */
     const float *filter;             /* [r * s][group][filter_stride] */
     int64_t filter_stride;
     const float *bias;               /* [channels], or NULL */
-    const float *residual;           /* laid out as y, or NULL */
-    float *y;
+    const void *residual;            /* laid out as y, or NULL; it may be y itself where both have one type */
+    void *y;
+    bool y_f32, residual_f32;        /* depthwise_row_bf16: f32 instead of bf16 */
     enum dio_act act;
 };
 /* y[ox][c] = act(bias[c] + sum over r, i, s ascending of
  *                rows[r][ox * stride - pad_left + s * dilation][c / group * group + i] * filter[r][s][i][c] + residual). */
 typedef void dio_depthwise_row_fn(const struct dio_depthwise_row *d);
+/* depthwise_row: rows, residual and y are f32.  depthwise_row_bf16: rows are bf16, the others as the flags
+ * say; activations beyond DIO_ACT_LAST_CLIP with y_f32 only. */
 
 /* dx of one input row.  rows: the r rows of dy that row (iy) meets with kernel row r, NULL where there is none.
  * dx[ix][c] = sum over r and i ascending and s descending, (ix + pad_left - s * dilation) = ox * stride, of

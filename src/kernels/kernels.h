@@ -6,6 +6,7 @@
 #define DIO_KERNELS_KERNELS_H
 
 #include "base/context.h"
+#include "kernels/bf16.h"
 #include "kernels/depthwise.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"

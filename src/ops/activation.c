@@ -74,13 +74,18 @@ static void forward(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
     struct dio_range range = dio_block(step->n * dio_image_elements(&step->in[0]), DIO_BLOCK, piece);
-    const float *x = step->x[0];
-    float *y = step->y[0];
     int kind = kind_of(step);
-    if (slot_of[kind] != DIO_ACT_NONE) {
-        step->kernels->act_forward(slot_of[kind], x + range.begin, y + range.begin, range.end - range.begin);
-    } else {
-        for (int64_t i = range.begin; i < range.end; i++) y[i] = values[kind](x[i]);
+    float copies[2][DIO_STRETCH];
+    for (int64_t at = range.begin; at < range.end; at += DIO_STRETCH) {
+        const int64_t count = dio_min_i64(DIO_STRETCH, range.end - at);
+        const float *x = dio_read_floats(step, 0, at, count, copies[0]);
+        float *y = dio_write_floats(step, at, copies[1]);
+        if (slot_of[kind] != DIO_ACT_NONE) {
+            step->kernels->act_forward(slot_of[kind], x, y, count);
+        } else {
+            for (int64_t i = 0; i < count; i++) y[i] = values[kind](x[i]);
+        }
+        dio_written_floats(step, at, count, copies[1]);
     }
 }
 
@@ -127,6 +132,7 @@ const struct dio_op dio_op_activation = {
     .attrs = attr_defs,
     .min_inputs = 1,
     .max_inputs = 1,
+    .bf16 = DIO_BF16_READS | DIO_BF16_WRITES,
     .infer = infer,
     .prepare = prepare,
     .cases = cases,

@@ -19,9 +19,14 @@ static void forward(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
     struct dio_range range = dio_block(step->n * dio_image_elements(&step->in[0]), DIO_BLOCK, piece);
-    const float *a = step->x[0], *b = step->x[1];
-    float *y = step->y[0];
-    for (int64_t i = range.begin; i < range.end; i++) y[i] = a[i] + b[i];
+    float copies[3][DIO_STRETCH];
+    for (int64_t at = range.begin; at < range.end; at += DIO_STRETCH) {
+        const int64_t count = dio_min_i64(DIO_STRETCH, range.end - at);
+        const float *a = dio_read_floats(step, 0, at, count, copies[0]), *b = dio_read_floats(step, 1, at, count, copies[1]);
+        float *y = dio_write_floats(step, at, copies[2]);
+        for (int64_t i = 0; i < count; i++) y[i] = a[i] + b[i];
+        dio_written_floats(step, at, count, copies[2]);
+    }
 }
 
 /* Both gradients of a piece, one after the other: they may be the same memory (x + x). */
@@ -51,6 +56,7 @@ const struct dio_op dio_op_add = {
     .onnx = "Add",
     .min_inputs = 2,
     .max_inputs = 2,
+    .bf16 = DIO_BF16_READS | DIO_BF16_WRITES,
     .infer = infer,
     .prepare = prepare,
     .cases = cases,

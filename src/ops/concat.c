@@ -1,4 +1,6 @@
 /* Values side by side along the last axis (channels). */
+#include <string.h>
+
 #include "ops/helpers.h"
 
 static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, struct dio_op_shapes *shapes)
@@ -34,19 +36,35 @@ static struct dio_range rows_of(const struct dio_step *step, int64_t piece)
     return dio_block(step->n * dio_image_rows(&step->out[0]), dio_block_rows(dio_channels(&step->out[0])), piece);
 }
 
+/* A row of an input into its place in the output. */
+static void put_row(const struct dio_step *step, int input, int64_t from, int64_t to, int64_t count)
+{
+    const size_t size = dio_element_size(&step->out[0]);
+    if (dio_element_size(&step->in[input]) == size) {
+        memcpy((char *)step->y[0] + (size_t)to * size, (const char *)step->x[input] + (size_t)from * size, (size_t)count * size);
+        return;
+    }
+    float copy[DIO_STRETCH];
+    for (int64_t i = 0; i < count; i += DIO_STRETCH) {
+        const int64_t some = dio_min_i64(DIO_STRETCH, count - i);
+        const float *x = dio_read_floats(step, input, from + i, some, copy);
+        if (x == copy) memcpy((float *)step->y[0] + to + i, copy, (size_t)some * sizeof *copy);
+        dio_written_floats(step, to + i, some, x);
+    }
+}
+
 static void forward(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
     struct dio_range rows = rows_of(step, piece);
     int64_t width = dio_channels(&step->out[0]);
-    float *y = (float *)step->y[0] + rows.begin * width;
+    int64_t first = 0;
     for (int i = 0; i < step->n_inputs; i++) {
         int64_t channels = dio_channels(&step->in[i]);
-        const float *x = (const float *)step->x[i] + rows.begin * channels;
-        for (int64_t row = 0; row < rows.end - rows.begin; row++) {
-            dio_put_row(y + row * width, x + row * channels, channels, false);
+        for (int64_t row = rows.begin; row < rows.end; row++) {
+            put_row(step, i, row * channels, row * width + first, channels);
         }
-        y += channels;
+        first += channels;
     }
 }
 
@@ -84,6 +102,7 @@ const struct dio_op dio_op_concat = {
     .onnx = "Concat",
     .min_inputs = 1,
     .max_inputs = DIO_OP_MAX_INPUTS,
+    .bf16 = DIO_BF16_READS | DIO_BF16_WRITES,
     .infer = infer,
     .prepare = prepare,
     .cases = cases,

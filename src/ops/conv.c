@@ -167,6 +167,7 @@ const struct dio_op dio_op_conv = {
     .attrs = attr_defs,
     .min_inputs = 1,
     .max_inputs = 2,
+    .bf16 = DIO_BF16_READS | DIO_BF16_WRITES,
     .fuses = DIO_FUSE_SCALE | DIO_FUSE_ADD | DIO_FUSE_ACTIVATION,
     .infer = infer,
     .prepare = prepare,

@@ -2,7 +2,7 @@
  *
  * conv.c: the operator.  conv_plan.c: geometry, algorithm, cutting into pieces, packing of weights.
  * conv_forward.c, conv_backward.c, conv_weights.c: dense and grouped convolution.  conv_winograd.c: forward of 3 x 3 kernels by fewer
- * multiplications.  conv_depthwise.c: one filter a channel, or a few. */
+ * multiplications.  conv_bf16.c: forward in bf16.  conv_depthwise.c: one filter a channel, or a few. */
 #ifndef DIO_OPS_CONV_H
 #define DIO_OPS_CONV_H
 
@@ -98,12 +98,19 @@ void dio_conv_offsets(int32_t *out, struct dio_range rows, int64_t width, const 
 /* Outputs [begin, end) below `outputs` whose source o * step + at lies in [0, size). */
 struct dio_range dio_conv_inside(int64_t outputs, int64_t step, int64_t at, int64_t size);
 
+/* What piece `index` of the forward covers. */
+struct dio_conv_piece {
+    int64_t image, block;
+    struct dio_range rows, panels;
+};
+struct dio_conv_piece dio_conv_locate(const struct dio_step *step, int64_t index);
+
 void dio_conv_forward(const struct dio_step *step, int64_t piece, void *scratch);
 int64_t dio_conv_forward_pieces(const struct dio_step *step);
 size_t dio_conv_forward_scratch(const struct dio_conv *conv);
 
 /* dio_op_row_fn of all paths but Winograd's and the depthwise one. */
-void dio_conv_row(const struct dio_step *step, const float *const *rows, float *y, const float *residual, void *scratch);
+void dio_conv_row(const struct dio_step *step, const void *const *rows, float *y, const float *residual, void *scratch);
 size_t dio_conv_row_scratch(const struct dio_conv *conv);
 
 /* y = late_act(y), what it was kept in `saved`. */
@@ -135,6 +142,13 @@ const float *dio_conv_dy(const struct dio_step *step);
 /* Outputs along a tile's side where Winograd's convolution is estimated to be faster than the direct one, else 0. */
 int dio_winograd_tile(const struct dio_conv_shape *shape, const struct dio_kernels *kernels);
 void dio_winograd_prepare(struct dio_step *step);
+/* Does a step whose plan_data is set run in bf16? */
+bool dio_conv_is_bf16(const struct dio_step *step);
+/* Does its kernel write f32 into scratch, from where the op narrows it? */
+bool dio_conv_leaves_as_floats(const struct dio_step *step);
+void dio_conv_bf16_prepare(struct dio_step *step);
+/* Where the input is f32, a phase that narrows it into `shared`. */
+void dio_conv_bf16_narrow(struct dio_step *step);
 
 void dio_depthwise_prepare(struct dio_step *step, const struct dio_step_wants *wants);
 

@@ -29,7 +29,7 @@ static void pack(const struct dio_step *step, int64_t piece, void *scratch)
     if (conv->bias) memcpy(packed + filter_floats(conv), step->param[1], (size_t)conv->c * sizeof *packed);
 }
 
-static struct dio_depthwise_row row_of(const struct dio_step *step, const float *const *rows)
+static struct dio_depthwise_row row_of(const struct dio_step *step, const void *const *rows)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     return (struct dio_depthwise_row){.channels = conv->c, .x_pixel = conv->c, .y_pixel = conv->c, .in_w = conv->w, .out_w = conv->ow,
@@ -46,7 +46,7 @@ static int64_t forward_pieces(const struct dio_step *step)
     return step->n * line_blocks(conv->oh, conv);
 }
 
-static void forward_row(const struct dio_step *step, const float *const *rows, float *y, const float *residual, void *scratch)
+static void forward_row(const struct dio_step *step, const void *const *rows, float *y, const float *residual, void *scratch)
 {
     (void)scratch;
     const struct dio_conv *conv = dio_conv_of(step);
@@ -63,7 +63,8 @@ static void forward(const struct dio_step *step, int64_t piece, void *scratch)
     const struct dio_conv *conv = dio_conv_of(step);
     const int64_t blocks = line_blocks(conv->oh, conv), image = piece / blocks;
     const struct dio_range lines = dio_block(conv->oh, conv->lines, piece % blocks);
-    const float *x = (const float *)step->x[0] + image * conv->h * conv->w * conv->c, *rows[DIO_DEPTHWISE_MAX];
+    const float *x = (const float *)step->x[0] + image * conv->h * conv->w * conv->c;
+    const void *rows[DIO_DEPTHWISE_MAX];
     for (int64_t y = lines.begin; y < lines.end; y++) {
         for (int64_t r = 0; r < conv->r; r++) {
             const int64_t iy = y * conv->stride[0] - conv->top + r * conv->dilation[0];
@@ -71,6 +72,34 @@ static void forward(const struct dio_step *step, int64_t piece, void *scratch)
         }
         const int64_t at = (image * conv->oh + y) * conv->ow * conv->c;
         forward_row(step, rows, (float *)step->y[0] + at, step->n_inputs == 2 ? (const float *)step->x[1] + at : NULL, scratch);
+    }
+}
+
+/* Maps of bf16 on either side; an f32 input was narrowed into `shared`. */
+static void forward_bf16(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t blocks = line_blocks(conv->oh, conv), image = piece / blocks;
+    const struct dio_range lines = dio_block(conv->oh, conv->lines, piece % blocks);
+    const uint16_t *x = step->in[0].dtype == DIO_BF16 ? step->x[0] : step->shared;
+    const void *rows[DIO_DEPTHWISE_MAX];
+    struct dio_depthwise_row d = row_of(step, rows);
+    d.act = conv->act;
+    const bool floats = dio_conv_leaves_as_floats(step);
+    d.y_f32 = step->out[0].dtype != DIO_BF16 || floats;
+    d.residual_f32 = step->n_inputs == 2 && step->in[1].dtype != DIO_BF16;
+    if (conv->bias) d.bias = (const float *)step->packed + filter_floats(conv);
+    for (int64_t y = lines.begin; y < lines.end; y++) {
+        for (int64_t r = 0; r < conv->r; r++) {
+            const int64_t iy = y * conv->stride[0] - conv->top + r * conv->dilation[0];
+            rows[r] = iy >= 0 && iy < conv->h ? x + (image * conv->h + iy) * conv->w * conv->c : NULL;
+        }
+        const size_t at = (size_t)((image * conv->oh + y) * conv->ow * conv->c);
+        d.y = (char *)step->y[0] + at * dio_element_size(&step->out[0]);
+        if (step->n_inputs == 2) d.residual = (const char *)step->x[1] + at * dio_element_size(&step->in[1]);
+        if (floats) d.y = scratch;
+        step->kernels->depthwise_row_bf16(&d);
+        if (floats) dio_written_floats(step, (int64_t)at, conv->ow * conv->c, scratch);
     }
 }
 
@@ -85,7 +114,8 @@ static void dx_piece(const struct dio_step *step, int64_t piece)
     const struct dio_conv *conv = dio_conv_of(step);
     const int64_t blocks = line_blocks(conv->h, conv), image = piece / blocks;
     const struct dio_range lines = dio_block(conv->h, conv->lines, piece % blocks);
-    const float *dy = dio_conv_dy(step) + image * conv->oh * conv->ow * conv->c, *rows[DIO_DEPTHWISE_MAX];
+    const float *dy = dio_conv_dy(step) + image * conv->oh * conv->ow * conv->c;
+    const void *rows[DIO_DEPTHWISE_MAX];
     struct dio_depthwise_row d = row_of(step, rows);
     if (conv->group_c > 1) d.filter += filter_floats(conv) + bias_floats(conv);
     for (int64_t iy = lines.begin; iy < lines.end; iy++) {
@@ -160,6 +190,14 @@ void dio_depthwise_prepare(struct dio_step *step, const struct dio_step_wants *w
     step->packed_bytes = (size_t)(filters * filter_floats(conv) + bias_floats(conv)) * sizeof(float);
     if (wants->dparam[0]) step->scratch_bytes = (size_t)(conv->s * conv->group_c * DW_CHANNELS) * sizeof(float);
     step->pack[step->n_pack++] = (struct dio_op_phase){pack, dio_pieces_one};
+    if (dio_conv_is_bf16(step)) {
+        step->precision = DIO_PRECISION_F32;
+        step->rows.run = NULL;
+        if (dio_conv_leaves_as_floats(step)) step->scratch_bytes = (size_t)(conv->ow * conv->c) * sizeof(float);
+        dio_conv_bf16_narrow(step);
+        dio_add_forward(step, forward_bf16, forward_pieces);
+        return;
+    }
     dio_add_forward(step, forward, forward_pieces);
     step->rows.run = forward_row;
     if (wants->dx[0] || wants->dparam[0] || wants->dparam[1]) dio_add_backward(step, backward, backward_pieces);

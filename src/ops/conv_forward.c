@@ -3,11 +3,6 @@
 
 #include "ops/conv.h"
 
-struct piece {
-    int64_t image, block;
-    struct dio_range rows, panels;
-};
-
 static int64_t row_blocks(const struct dio_step *step) { return dio_ceil_div(dio_conv_rows(step), dio_conv_of(step)->cut.row_block); }
 static int64_t panel_groups(const struct dio_conv *conv) { return dio_ceil_div(conv->panels, conv->cut.panel_group); }
 
@@ -17,14 +12,14 @@ int64_t dio_conv_forward_pieces(const struct dio_step *step)
     return dio_conv_images(step) * row_blocks(step) * conv->blocks * panel_groups(conv);
 }
 
-static struct piece locate(const struct dio_step *step, int64_t index)
+struct dio_conv_piece dio_conv_locate(const struct dio_step *step, int64_t index)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     const int64_t rows = row_blocks(step), groups = panel_groups(conv), columns = conv->blocks * groups;
     const int64_t images = dio_conv_images(step) * rows;
     const int64_t column = conv->cut.panels_first ? index / images : index % columns;
     const int64_t row = conv->cut.panels_first ? index % images : index / columns;
-    return (struct piece){row / rows, column / groups, dio_block(dio_conv_rows(step), conv->cut.row_block, row % rows),
+    return (struct dio_conv_piece){row / rows, column / groups, dio_block(dio_conv_rows(step), conv->cut.row_block, row % rows),
                           dio_block(conv->panels, conv->cut.panel_group, column % groups)};
 }
 
@@ -79,7 +74,7 @@ static const float *copy_lines(const struct dio_conv *conv, const float *x, int6
 }
 
 /* The part of a call that all its panels share. */
-static struct dio_gemm_rows gather(const struct dio_step *step, const struct piece *p, void *scratch)
+static struct dio_gemm_rows gather(const struct dio_step *step, const struct dio_conv_piece *p, void *scratch)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     const int64_t count = p->rows.end - p->rows.begin;
@@ -129,7 +124,7 @@ static void run_panels(const struct dio_step *step, struct dio_gemm_rows *g, int
 void dio_conv_forward(const struct dio_step *step, int64_t index, void *scratch)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    const struct piece p = locate(step, index);
+    const struct dio_conv_piece p = dio_conv_locate(step, index);
     struct dio_gemm_rows g = gather(step, &p, scratch);
     const int64_t at = (p.image * conv->oh * conv->ow + p.rows.begin) * conv->k;
     run_panels(step, &g, p.block, p.panels, (float *)step->y[0] + at, step->n_inputs == 2 ? (const float *)step->x[1] + at : NULL);
@@ -138,7 +133,7 @@ void dio_conv_forward(const struct dio_step *step, int64_t index, void *scratch)
 /* ---- one row of pixels, from the rows of x that it meets ---- */
 
 /* Offsets count from the first of the rows that exist: they lie in one block of memory. */
-static const float *row_offsets(const struct dio_conv *conv, const float *const *rows, int32_t *offset)
+static const float *row_offsets(const struct dio_conv *conv, const void *const *rows, int32_t *offset)
 {
     const float *base = NULL;
     for (int64_t r = 0; r < conv->r && !base; r++) base = rows[r];
@@ -155,7 +150,7 @@ static const float *row_offsets(const struct dio_conv *conv, const float *const 
 }
 
 /* offset: [R][OW] into a copy of the rows with their padding. */
-static const float *row_copy(const struct dio_conv *conv, const float *const *rows, int32_t *offset, float *copy)
+static const float *row_copy(const struct dio_conv *conv, const void *const *rows, int32_t *offset, float *copy)
 {
     const int64_t width = copy_width(conv) * conv->c, left = dio_min_i64(conv->left * conv->c, width);
     const int64_t body = dio_max_i64(dio_min_i64(conv->w * conv->c, width - left), 0);
@@ -179,7 +174,7 @@ size_t dio_conv_row_scratch(const struct dio_conv *conv)
     return row_table_bytes(conv) + (conv->path == DIO_CONV_FEW ? (size_t)(conv->r * copy_width(conv) * conv->c) * sizeof(float) : 0);
 }
 
-void dio_conv_row(const struct dio_step *step, const float *const *rows, float *y, const float *residual, void *scratch)
+void dio_conv_row(const struct dio_step *step, const void *const *rows, float *y, const float *residual, void *scratch)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     struct dio_gemm_rows g = {.rows = conv->ow, .taps = conv->r * conv->s, .channels = conv->block_c, .zero = step->packed,

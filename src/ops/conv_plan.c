@@ -242,6 +242,11 @@ static void book_shares(struct dio_step *step)
 static void dense_prepare(struct dio_step *step, const struct dio_step_wants *wants)
 {
     const struct dio_conv *conv = dio_conv_of(step);
+    if (dio_conv_is_bf16(step)) {
+        step->rows.run = NULL;
+        dio_conv_bf16_prepare(step);
+        return;
+    }
     step->packed_bytes = (size_t)conv->packed_floats * sizeof(float);
     if (conv->path == DIO_CONV_WINOGRAD) {
         step->rows.run = NULL;

@@ -31,13 +31,16 @@ static void forward(const struct dio_step *step, int64_t piece, void *scratch)
     int64_t channels = dio_channels(&step->in[0]), blocks = dio_ceil_div(channels, DIO_CHANNEL_BLOCK), image = piece / blocks;
     struct dio_range range = dio_block(channels, DIO_CHANNEL_BLOCK, piece % blocks);
     int64_t rows = dio_image_rows(&step->in[0]), width = range.end - range.begin;
-    const float *x = (const float *)step->x[0] + image * rows * channels + range.begin;
-    float *y = (float *)step->y[0] + image * channels + range.begin;
+    const int64_t from = image * rows * channels + range.begin, to = image * channels + range.begin;
     double sums[DIO_CHANNEL_BLOCK] = {0};
-    for (int64_t row = 0; row < rows; row++, x += channels) {
+    float copy[DIO_CHANNEL_BLOCK];
+    for (int64_t row = 0; row < rows; row++) {
+        const float *x = dio_read_floats(step, 0, from + row * channels, width, copy);
         for (int64_t c = 0; c < width; c++) sums[c] += x[c];
     }
+    float *y = dio_write_floats(step, to, copy);
     for (int64_t c = 0; c < width; c++) y[c] = (float)(sums[c] / (double)rows);
+    dio_written_floats(step, to, width, copy);
 }
 
 static void backward(const struct dio_step *step, int64_t piece, void *scratch)
@@ -74,6 +77,7 @@ const struct dio_op dio_op_global_avg_pool = {
     .attrs = attr_defs,
     .min_inputs = 1,
     .max_inputs = 1,
+    .bf16 = DIO_BF16_READS | DIO_BF16_WRITES,
     .infer = infer,
     .prepare = prepare,
     .cases = cases,

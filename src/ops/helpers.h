@@ -91,6 +91,28 @@ struct dio_range dio_window_range(const struct dio_window *window, int axis, int
 dio_status dio_infer_pool(struct dio_ctx *ctx, const struct dio_place *place, struct dio_op_shapes *shapes,
                           const struct dio_window *window);
 
+/* ---- values that may be bf16: a stretch of them as floats ---- */
+
+enum { DIO_STRETCH = 512 }; /* numbers that are converted at a time, on the stack */
+
+static inline size_t dio_element_size(const struct dio_value_type *type) { return type->dtype == DIO_BF16 ? 2 : 4; }
+/* Elements [at, at + count) of a value, count <= DIO_STRETCH: where they lie, or widened into `copy`. */
+static inline const float *dio_read_floats(const struct dio_step *step, int input, int64_t at, int64_t count, float *copy)
+{
+    if (step->in[input].dtype != DIO_BF16) return (const float *)step->x[input] + at;
+    step->kernels->widen((const uint16_t *)step->x[input] + at, copy, count);
+    return copy;
+}
+/* Where floats for output 0 go: the value itself, or `copy`, from which dio_written_floats narrows them. */
+static inline float *dio_write_floats(const struct dio_step *step, int64_t at, float *copy)
+{
+    return step->out[0].dtype == DIO_BF16 ? copy : (float *)step->y[0] + at;
+}
+static inline void dio_written_floats(const struct dio_step *step, int64_t at, int64_t count, const float *copy)
+{
+    if (step->out[0].dtype == DIO_BF16) step->kernels->narrow(copy, (uint16_t *)step->y[0] + at, count);
+}
+
 /* dst (+)= src, over a row. */
 static inline void dio_put_row(float *restrict dst, const float *restrict src, int64_t count, bool add)
 {

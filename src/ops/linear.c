@@ -122,7 +122,7 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
                                          .act = (enum dio_act)attrs->activation, .backward = backward};
     step->plan_data = dio_conv_plan(ctx, step, &shape, wants->dx[0]);
     if (!step->plan_data) return DIO_ERR_ENV;
-    if (step->kernels->linear == DIO_LINEAR_BLAS && step->kernels->blas.sgemm && !backward) {
+    if (step->precision == DIO_PRECISION_F32 && step->kernels->linear == DIO_LINEAR_BLAS && step->kernels->blas.sgemm && !backward) {
         blas_prepare(step);
     } else {
         dio_conv_prepare(step, wants);
@@ -144,6 +144,7 @@ const struct dio_op dio_op_linear = {
     .attrs = attr_defs,
     .min_inputs = 1,
     .max_inputs = 2,
+    .bf16 = DIO_BF16_READS | DIO_BF16_WRITES,
     .fuses = DIO_FUSE_SCALE | DIO_FUSE_ADD | DIO_FUSE_ACTIVATION,
     .infer = infer,
     .prepare = prepare,

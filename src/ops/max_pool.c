@@ -1,6 +1,7 @@
 /* Largest value of a window.  The first maximum in row-major order gets the gradient, padding counts as minus infinity,
  * a NaN wins: PyTorch's rules. */
 #include <math.h>
+#include <string.h>
 
 #include "ops/helpers.h"
 
@@ -62,6 +63,39 @@ static void forward(const struct dio_step *step, int64_t piece, void *scratch)
     }
 }
 
+/* Of a value that is bf16 on either side: rows are compared as bf16 (rounding keeps the order), first down, then across.
+ * scratch: the largest of the window's rows, a row that was narrowed, and a pixel of the output. */
+static void forward_bf16(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    const struct dio_window *window = step->attrs;
+    const struct dio_kernels *k = step->kernels;
+    const int64_t *in = step->in[0].shape.dims, *out = step->out[0].shape.dims;
+    const int64_t channels = in[3], width = in[2] * channels, image = piece / out[1];
+    const struct dio_range rows = dio_window_range(window, 0, in[1], piece % out[1], NULL);
+    uint16_t *largest = scratch, *narrowed = largest + width, *pixel = narrowed + width;
+    for (int64_t h = rows.begin; h < rows.end; h++) {
+        const int64_t at = (image * in[1] + h) * width;
+        const uint16_t *row = (const uint16_t *)step->x[0] + at;
+        if (step->in[0].dtype != DIO_BF16) {
+            k->narrow((const float *)step->x[0] + at, narrowed, width);
+            row = narrowed;
+        }
+        if (h == rows.begin) {
+            memcpy(largest, row, (size_t)width * sizeof *largest);
+        } else {
+            k->max_to_bf16(row, largest, width);
+        }
+    }
+    for (int64_t q = 0; q < out[2]; q++) {
+        const int64_t to = (piece * out[2] + q) * channels;
+        const struct dio_range columns = dio_window_range(window, 1, in[2], q, NULL);
+        uint16_t *y = step->out[0].dtype == DIO_BF16 ? (uint16_t *)step->y[0] + to : pixel;
+        memcpy(y, largest + columns.begin * channels, (size_t)channels * sizeof *y);
+        for (int64_t w = columns.begin + 1; w < columns.end; w++) k->max_to_bf16(largest + w * channels, y, channels);
+        if (y == pixel) k->widen(pixel, (float *)step->y[0] + to, channels);
+    }
+}
+
 /* A piece is a block of channels of one image: no two pieces meet in dx. */
 static void backward(const struct dio_step *step, int64_t piece, void *scratch)
 {
@@ -92,6 +126,12 @@ static void backward(const struct dio_step *step, int64_t piece, void *scratch)
 static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const struct dio_step_wants *wants)
 {
     (void)ctx;
+    if (step->in[0].dtype == DIO_BF16 || step->out[0].dtype == DIO_BF16) {
+        const int64_t *in = step->in[0].shape.dims;
+        step->scratch_bytes = (size_t)((2 * in[2] + 1) * in[3]) * sizeof(uint16_t);
+        dio_add_forward(step, forward_bf16, pieces_forward);
+        return DIO_OK;
+    }
     dio_add_forward(step, forward, pieces_forward);
     if (wants->dx[0]) {
         step->saved_bytes = (size_t)(step->in[0].shape.dims[0] * dio_image_elements(&step->out[0])) * sizeof(uint16_t);
@@ -112,6 +152,7 @@ const struct dio_op dio_op_max_pool = {
     .attrs = attr_defs,
     .min_inputs = 1,
     .max_inputs = 1,
+    .bf16 = DIO_BF16_READS | DIO_BF16_WRITES,
     .infer = infer,
     .prepare = prepare,
     .cases = cases,

@@ -29,12 +29,23 @@ static void multiply(const float *restrict a, const float *restrict b, float *re
     }
 }
 
+/* Elements [at, at + count) of input 0 with those of input 1 from `other` on. */
+static void multiply_values(const struct dio_step *step, int64_t at, int64_t other, int64_t count)
+{
+    float copies[3][DIO_STRETCH];
+    for (int64_t i = 0; i < count; i += DIO_STRETCH) {
+        const int64_t some = dio_min_i64(DIO_STRETCH, count - i);
+        const float *a = dio_read_floats(step, 0, at + i, some, copies[0]), *b = dio_read_floats(step, 1, other + i, some, copies[1]);
+        multiply(a, b, dio_write_floats(step, at + i, copies[2]), some, false);
+        dio_written_floats(step, at + i, some, copies[2]);
+    }
+}
+
 static void forward(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
     struct dio_range range = dio_block(step->n * dio_image_elements(&step->in[0]), DIO_BLOCK, piece);
-    multiply((const float *)step->x[0] + range.begin, (const float *)step->x[1] + range.begin, (float *)step->y[0] + range.begin,
-             range.end - range.begin, false);
+    multiply_values(step, range.begin, range.begin, range.end - range.begin);
 }
 
 static void backward(const struct dio_step *step, int64_t piece, void *scratch)
@@ -56,8 +67,7 @@ static void forward_gate(const struct dio_step *step, int64_t piece, void *scrat
     int64_t channels = dio_channels(&step->in[0]), image_rows = dio_image_rows(&step->in[0]);
     struct dio_range rows = dio_block(step->n * image_rows, dio_block_rows(channels), piece);
     for (int64_t row = rows.begin; row < rows.end; row++) {
-        multiply((const float *)step->x[0] + row * channels, (const float *)step->x[1] + row / image_rows * channels,
-                 (float *)step->y[0] + row * channels, channels, false);
+        multiply_values(step, row * channels, row / image_rows * channels, channels);
     }
 }
 
@@ -113,6 +123,7 @@ const struct dio_op dio_op_mul = {
     .onnx = "Mul",
     .min_inputs = 2,
     .max_inputs = 2,
+    .bf16 = DIO_BF16_READS | DIO_BF16_WRITES,
     .infer = infer,
     .prepare = prepare,
     .cases = cases,

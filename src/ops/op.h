@@ -4,7 +4,8 @@
  * `prepare` are the only places that refuse.  The functions of the phases cannot fail: they allocate nothing, return
  * nothing, run on one thread, and see only their dio_step.
  *
- * Activations are f32, channels last: [N, H, W, C] or [N, D].  Parameters keep PyTorch's order: conv weights are
+ * Activations are channels last: [N, H, W, C] or [N, D]; f32, or bf16 inside an inference plan of that precision, where
+ * the ops on both sides can (dio_op.bf16).  Parameters keep PyTorch's order: conv weights are
  * [K, C/groups, R, S], linear weights [out, in].  Shape letters: N images, H W height and width, C input channels,
  * K output channels, R S kernel, T tokens, D width. */
 #ifndef DIO_OPS_OP_H
@@ -105,9 +106,15 @@ enum dio_mode {
     DIO_MODE_TRAIN  /* backward will be run; weights may change between runs (the plan calls `pack` again) */
 };
 
+/* Arithmetic of an inference plan.  BF16: convolutions and products multiply bf16 and sum in f32; values between ops are
+ * bf16 where the ops allow it; what enters and what leaves the plan is f32.  Training is F32. */
+enum dio_precision { DIO_PRECISION_F32, DIO_PRECISION_BF16 };
+const char *dio_precision_name(enum dio_precision precision); /* "f32", "bf16" */
+bool dio_precision_parse(const char *name, enum dio_precision *out);
+
 /* One row of an image's output, computed from the rows of input 0 that it meets: `rows` are input rows
  * y * stride - top + i * dilation, i < count; NULL: outside, zeros.  They lie in one block of memory.  y, residual: the row's. */
-typedef void dio_op_row_fn(const struct dio_step *step, const float *const *rows, float *y, const float *residual, void *scratch);
+typedef void dio_op_row_fn(const struct dio_step *step, const void *const *rows, float *y, const float *residual, void *scratch);
 enum { DIO_OP_MAX_ROWS = 32 };
 struct dio_op_rows {
     dio_op_row_fn *run; /* NULL: this step cannot go row by row */
@@ -121,6 +128,7 @@ struct dio_step {
     const void *attrs;
     const struct dio_kernels *kernels;
     enum dio_mode mode;
+    enum dio_precision precision; /* prepare sets it back to F32 where products are f32 nevertheless */
     bool train_stats;   /* this batch norm uses and moves batch statistics; this dropout drops */
     bool exact;         /* no algorithm that changes the last digits (Winograd) */
     int n_inputs, n_outputs, n_params;
@@ -170,6 +178,10 @@ enum {
     DIO_FUSE_ACTIVATION = 1 << 2  /* has an enum attribute `activation` ("none" first, then kinds of the op activation) */
 };
 
+/* In a bf16 plan any input and any output may be bf16, each for itself, of an op that has the flag; dio_step.in and out say
+ * which.  Parameters are f32. */
+enum { DIO_BF16_READS = 1 << 0, DIO_BF16_WRITES = 1 << 1 };
+
 struct dio_op {
     const char *name;               /* "conv" */
     const char *onnx;               /* "Conv", or NULL */
@@ -178,6 +190,7 @@ struct dio_op {
     int min_inputs, max_inputs;
     bool no_grad;                   /* an op without backward says so; the registry test wants one or the other */
     unsigned fuses;                 /* DIO_FUSE_* */
+    unsigned bf16;                  /* DIO_BF16_* of forward */
     /* Does something in training that no parameter's flag tells (dropout)?  NULL: never.  Ends a frozen prefix. */
     bool (*only_in_training)(const void *attrs);
     /* The place names the node.  Refuses with text; fills shapes->outputs, params, macs. */

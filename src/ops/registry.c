@@ -52,3 +52,20 @@ void dio_step_free_data(struct dio_ctx *ctx, struct dio_step *step)
     step->data_blocks = NULL;
     step->plan_data = NULL;
 }
+
+static const char *const precision_names[] = {"f32", "bf16"}; /* enum dio_precision */
+
+const char *dio_precision_name(enum dio_precision precision)
+{
+    return precision_names[precision];
+}
+
+bool dio_precision_parse(const char *name, enum dio_precision *out)
+{
+    for (size_t i = 0; i < sizeof precision_names / sizeof *precision_names; i++) {
+        if (strcmp(name, precision_names[i]) != 0) continue;
+        *out = (enum dio_precision)i;
+        return true;
+    }
+    return false;
+}

@@ -61,7 +61,8 @@ dio_status dio_evaluate(struct dio_ctx *ctx, const struct dio_model *model, cons
     struct dio_loader_options loading = {.dataset = dataset, .prepare = &prepare, .order = items, .count = n_items,
                                          .batch = (size_t)batch, .decode = {.ignore_exif = model->recipe.ignore_exif,
                                                     .allow_damaged = options->allow_damaged}};
-    struct dio_plan_options planning = {.batch = batch, .memory_limit = ctx->cpu.memory_limit, .exact = options->exact};
+    struct dio_plan_options planning = {.batch = batch, .memory_limit = ctx->cpu.memory_limit, .exact = options->exact,
+                                        .precision = options->precision};
     *evaluation = (struct dio_evaluation){.n_classes = (size_t)model->n_classes};
     dio_bad_init(&bad, &(struct dio_bad_options){.stop = options->stop_at_bad, .max_share = options->max_bad, .total = n_items});
     if (model->logits < 0) return dio_fail(ctx, DIO_ERR_INPUT, "J5", NULL, "the model has no head; train gives it one");

@@ -122,7 +122,8 @@ static dio_status open_job(struct job *job, const struct dio_model *model)
     }
     DIO_PASS(dio_walk_open(ctx, options->paths, options->n_paths, &(struct dio_walk_options){0}, &job->walk));
     DIO_PASS(make_room(job, model));
-    struct dio_plan_options plan = {.batch = (int64_t)job->batch, .memory_limit = ctx->cpu.memory_limit, .exact = options->exact};
+    struct dio_plan_options plan = {.batch = (int64_t)job->batch, .memory_limit = ctx->cpu.memory_limit, .exact = options->exact,
+                                    .precision = options->precision};
     DIO_PASS(dio_plan_infer(ctx, model->graph, model->graph->inputs, 1, &model->logits, 1, &plan, &job->plan));
     DIO_PASS(dio_prepare_init(ctx, &model->recipe, &job->prepare));
     struct dio_decode_options decode = {.ignore_exif = model->recipe.ignore_exif, .allow_damaged = options->allow_damaged};

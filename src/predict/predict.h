@@ -15,6 +15,7 @@ struct dio_predict_options {
     int64_t top;              /* 0: 1 */
     enum dio_scores scores;   /* the whole vector too */
     int64_t batch;            /* 0: 16 */
+    enum dio_precision precision;
     bool stop_at_bad;         /* --bad stop */
     bool allow_damaged;       /* --allow-damaged: cut pictures are filled with grey */
     double max_bad;           /* --max-bad: share beyond which the run fails; 1: only when every picture was bad */

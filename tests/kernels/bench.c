@@ -69,7 +69,7 @@ static double rate_depthwise(const struct dio_kernels *k, enum direction what, i
 {
     const int64_t out_w = (width - 1) / stride + 1, dense = width * channels;
     float *x = random_floats(dense * kernel), *filter = random_floats(channels * kernel * kernel), *y = random_floats(dense);
-    const float *rows[16];
+    const void *rows[16];
     for (int r = 0; r < kernel; r++) rows[r] = x + r * dense;
     const struct dio_depthwise_row d = {.channels = channels, .x_pixel = channels, .y_pixel = channels, .in_w = width, .out_w = out_w,
                                         .group = 1, .r = kernel, .s = kernel, .stride = stride, .dilation = 1, .pad_left = kernel / 2, .rows = rows,

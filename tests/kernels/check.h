@@ -28,6 +28,7 @@ void *must(void *block); /* ends the program on NULL */
 
 /* |got - expected| <= (terms + 3) * 2^-24 * magnitude, or the run has a problem. */
 void judge(struct run *run, double got, double expected, double magnitude, int64_t terms, const char *where, int64_t i, int64_t j);
+void judge_within(struct run *run, double got, double expected, double allowed, const char *where, int64_t i, int64_t j);
 /* What lies between the rows that a kernel writes is still NaN. */
 void judge_gaps(struct run *run, const float *y, const bool *written, int64_t count);
 
@@ -42,6 +43,11 @@ void check_winograd_output(struct run *run);
 void check_act_forward(struct run *run);
 void check_act_backward(struct run *run);
 void check_act_backward_add(struct run *run);
+void check_gemm_rows_bf16(struct run *run);
+void check_depthwise_row_bf16(struct run *run);
+void check_widen(struct run *run);
+void check_narrow(struct run *run);
+void check_max_to_bf16(struct run *run);
 void check_add_to(struct run *run);
 void check_column_sums(struct run *run);
 void check_norm_sums(struct run *run);

@@ -42,7 +42,11 @@ float *filled(struct run *run, int64_t count)
 
 void judge(struct run *run, double got, double expected, double magnitude, int64_t terms, const char *where, int64_t i, int64_t j)
 {
-    const double allowed = (double)(terms + 3) * 0x1p-24 * magnitude;
+    judge_within(run, got, expected, (double)(terms + 3) * 0x1p-24 * magnitude, where, i, j);
+}
+
+void judge_within(struct run *run, double got, double expected, double allowed, const char *where, int64_t i, int64_t j)
+{
     const double error = fabs(got - expected);
     if (error > run->worst * allowed) run->worst = allowed > 0 ? error / allowed : INFINITY;
     if (error <= allowed || run->problem[0]) return;

@@ -32,7 +32,7 @@ static void check_row(struct run *run, bool backward)
     struct dio_depthwise_row *d = &c.d;
     const int64_t in_pixels = backward ? d->out_w : d->in_w, out_pixels = backward ? d->in_w : d->out_w;
     const int64_t in_count = (in_pixels - 1) * d->x_pixel + d->channels, out_count = (out_pixels - 1) * d->y_pixel + d->channels;
-    const float *rows[16];
+    const void *rows[16];
     for (int r = 0; r < d->r; r++) {
         float *row = NULL;
         if (!number(run, "holes", 0) || r % 3 != 1) {
@@ -56,7 +56,7 @@ static void check_row(struct run *run, bool backward)
         for (int64_t k = 0; k < d->channels; k++) {
             const int64_t at = x * d->y_pixel + k;
             written[at] = true;
-            judge(run, (double)d->y[at], expected[x * d->channels + k], magnitude[x * d->channels + k], (int64_t)d->r * d->s * d->group, "y", x, k);
+            judge(run, (double)((const float *)d->y)[at], expected[x * d->channels + k], magnitude[x * d->channels + k], (int64_t)d->r * d->s * d->group, "y", x, k);
         }
     }
     judge_gaps(run, d->y, written, out_count);

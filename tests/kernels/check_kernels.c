@@ -147,6 +147,34 @@ static const char *const cases[] = {
     "dropout n=1037 percent=80 add=1",
     "dropout n=65 percent=100",
     "dropout n=65 percent=0",
+    "gemm_rows_bf16 rows=1 channels=1 columns=1",
+    "gemm_rows_bf16 rows=1 channels=512 columns=1000 y_f32=1",
+    "gemm_rows_bf16 rows=2 channels=3 columns=5 bias=1 act=1",
+    "gemm_rows_bf16 rows=6 channels=16 columns=64 bias=1 act=2 residual=1",
+    "gemm_rows_bf16 rows=7 channels=64 columns=64 act=1",
+    "gemm_rows_bf16 rows=13 channels=17 columns=70 taps=9 table=1 bias=1 act=1",
+    "gemm_rows_bf16 rows=49 channels=32 columns=48 taps=9 table=1 residual=1 residual_f32=1",
+    "gemm_rows_bf16 rows=49 channels=24 columns=32 taps=4 table=1 y_f32=1",
+    "gemm_rows_bf16 rows=31 channels=25 columns=16 bias=1 residual=1 table=1 taps=2 y_f32=1",
+    "gemm_rows_bf16 rows=29 channels=40 columns=15 bias=1 act=2",
+    "gemm_rows_bf16 rows=23 channels=21 columns=64 taps=7 table=1 bias=1 act=1",
+    "gemm_rows_bf16 rows=14 channels=1024 columns=16",
+    "gemm_rows_bf16 rows=57 channels=5 columns=63 residual=1 act=1",
+    "gemm_rows_bf16 rows=33 channels=96 columns=129 bias=1 residual=1 residual_f32=1 y_f32=1",
+    "depthwise_row_bf16 channels=32 width=14 kernel=3 pad=1 bias=1 act=2",
+    "depthwise_row_bf16 channels=16 width=7 kernel=5 pad=2 bias=1 act=1 residual=1",
+    "depthwise_row_bf16 channels=40 width=30 kernel=7 pad=3 holes=1 y_f32=1",
+    "depthwise_row_bf16 channels=19 width=15 kernel=3 pad=0 stride=2 bias=1 residual=1 residual_f32=1",
+    "depthwise_row_bf16 channels=96 width=56 kernel=3 pad=1 stride=2",
+    "depthwise_row_bf16 channels=3 width=9 kernel=3 pad=2 dilation=2 gap=5",
+    "depthwise_row_bf16 channels=33 width=21 kernel=11 pad=5 stride=3",
+    "depthwise_row_bf16 channels=32 width=14 kernel=3 pad=1 group=4 bias=1 act=1",
+    "depthwise_row_bf16 channels=48 width=15 kernel=3 pad=1 stride=2 group=2 holes=1",
+    "widen n=1003",
+    "narrow n=1003",
+    "narrow n=0",
+    "max_to_bf16 n=1003",
+    "max_to_bf16 n=1",
     "add_to n=1003",
     "add_to n=0",
     "column_sums rows=1 columns=1",
@@ -171,7 +199,7 @@ static bool nan_passes(const struct dio_kernels *kernels)
         }
         float x[20], filter[20] = {0}, y[20] = {0};
         for (int i = 0; i < 20; i++) x[i] = NAN;
-        const float *row = x;
+        const void *row = x;
         const struct dio_depthwise_row d = {.channels = 20, .x_pixel = 20, .y_pixel = 20, .in_w = 1, .out_w = 1, .group = 1, .r = 1,
                                             .s = 1, .stride = 1, .dilation = 1, .rows = &row, .filter = filter, .filter_stride = 20, .y = y,
                                             .act = (enum dio_act)act};
@@ -202,6 +230,11 @@ static const struct check {
     {"act_forward", check_act_forward},
     {"act_backward", check_act_backward},
     {"act_backward_add", check_act_backward_add},
+    {"gemm_rows_bf16", check_gemm_rows_bf16},
+    {"depthwise_row_bf16", check_depthwise_row_bf16},
+    {"widen", check_widen},
+    {"narrow", check_narrow},
+    {"max_to_bf16", check_max_to_bf16},
     {"add_to", check_add_to},
     {"column_sums", check_column_sums},
     {"layer_norm", check_layer_norm},
@@ -241,12 +274,13 @@ static bool run_guarded(struct run *run)
     return false;
 }
 
-static int check_level(const struct dio_kernels *kernels, uint64_t seed)
+/* The cases of `only`; NULL: all. */
+static int check_cases(const struct dio_kernels *kernels, uint64_t seed, const char *only)
 {
-    int failed = !nan_passes(kernels), n = 0;
-    if (failed) printf("  FAILED: an activation swallows NaN\n");
+    int failed = 0, n = 0;
     double worst = 0;
     for (int i = 0; cases[i]; i++) {
+        if (only && !is_case_of(cases[i], only)) continue;
         for (int after = 0; after < 2; after++, n++) {
             struct run run = {.kernels = kernels, .line = cases[i], .after = after != 0};
             run.rng = dio_rng_make(seed, DIO_RNG_TEST, 0, (uint64_t)i);
@@ -262,13 +296,33 @@ static int check_level(const struct dio_kernels *kernels, uint64_t seed)
     return failed;
 }
 
-/* burn_fma measures and computes nothing. */
+static int check_level(const struct dio_kernels *kernels, uint64_t seed)
+{
+    const bool passes = nan_passes(kernels);
+    if (!passes) printf("  FAILED: an activation swallows NaN\n");
+    return !passes + check_cases(kernels, seed, NULL);
+}
+
+/* What AMX would run, on tiles made of arrays: panels as wide as those of the levels below it. */
+void fill_emulated_tiles(struct dio_kernels *kernels);
+static int check_emulated_tiles(const struct dio_cpu *cpu, uint64_t seed)
+{
+    struct dio_kernels kernels;
+    dio_kernels_select(cpu, DIO_ISA_portable, &kernels);
+    fill_emulated_tiles(&kernels);
+    kernels.panel_width = 64;
+    kernels.vector_width = 16;
+    printf("tiles, emulated:\n");
+    return check_cases(&kernels, seed, "gemm_rows_bf16");
+}
+
+/* Those named burn_... measure and compute nothing. */
 static int slots_without_case(void)
 {
     int missing = 0;
     for (int slot = 0; slot < (int)DIO_SLOT_COUNT; slot++) {
         const char *name = dio_slot_name((enum dio_slot)slot);
-        bool found = strcmp(name, "burn_fma") == 0;
+        bool found = strncmp(name, "burn_", 5) == 0;
         for (int i = 0; cases[i]; i++) found = found || is_case_of(cases[i], name);
         if (!found) printf("FAILED: slot %s has no case here\n", name);
         missing += !found;
@@ -321,6 +375,7 @@ int main(int argc, char **argv)
         used++;
         failed += bench ? bench_level(&kernels, seconds) : check_level(&kernels, seed);
     }
+    if (!bench && (!level || strcmp(level, "portable") == 0)) failed += check_emulated_tiles(&cpu, seed);
     if (level && used == 0 && failed == 0) return 77;
     return failed != 0;
 }

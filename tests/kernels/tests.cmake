@@ -1,8 +1,9 @@
 # One program for all slots; ctest runs it level by level (77: the machine lacks the level, or it fills nothing).
 file(GLOB check_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/kernels/check_*.c)
-add_executable(check_kernels ${check_sources} ${CMAKE_CURRENT_SOURCE_DIR}/kernels/bench.c ${CMAKE_CURRENT_SOURCE_DIR}/kernels/fenced.c)
+add_executable(check_kernels ${check_sources} ${CMAKE_CURRENT_SOURCE_DIR}/kernels/bench.c ${CMAKE_CURRENT_SOURCE_DIR}/kernels/fenced.c
+  ${CMAKE_CURRENT_SOURCE_DIR}/kernels/emulated_tiles.c)
 target_link_libraries(check_kernels PRIVATE diopter_static)
-foreach(level portable avx2 avx512)
+foreach(level portable avx2 avx512 vnni bf16 amx)
   add_test(NAME kernels/check_${level} COMMAND check_kernels --level ${level})
   set_tests_properties(kernels/check_${level} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
 endforeach()

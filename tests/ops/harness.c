@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/str.h"
+#include "tensor/convert.h"
 
 enum { GUARD = 256, GUARD_BYTE = 0xA5, POISON = 0xFF /* NaNs */ };
 
@@ -198,6 +199,7 @@ bool op_has_training_mode(const struct op_case *c)
 
 struct memory {
     void *packed, *saved, *shared, *scratch[64];
+    uint16_t *x[DIO_OP_MAX_INPUTS], *y[DIO_OP_MAX_OUTPUTS]; /* values of bf16 */
 };
 
 struct call {
@@ -235,12 +237,36 @@ static void set_up(const struct op_case *c, const struct op_run *run, struct dio
     step->n_params = c->shapes.n_params;
     memcpy(step->in, c->shapes.inputs, sizeof step->in);
     memcpy(step->out, c->shapes.outputs, sizeof step->out);
+    step->precision = run->precision;
+    for (int i = 0; run->bf16_in && i < step->n_inputs; i++) {
+        if (step->in[i].dtype == DIO_F32) step->in[i].dtype = DIO_BF16;
+    }
+    for (int i = 0; run->bf16_out && i < step->n_outputs; i++) step->out[i].dtype = DIO_BF16;
     for (int i = 0; i < step->n_params; i++) {
         step->param_shape[i] = c->shapes.params[i].shape;
         step->param[i] = c->param[i];
     }
     step->n = run->n ? run->n : c->batch;
     step->seed = 7;
+}
+
+static dio_status book_bf16(const struct op_case *c, const struct op_run *run, struct dio_step *step, struct memory *memory,
+                            const struct op_result *result)
+{
+    for (int i = 0; i < step->n_inputs; i++) {
+        if (step->in[i].dtype != DIO_BF16) continue;
+        const int64_t count = op_elements(&c->shapes.inputs[i].shape, c->batch);
+        memory->x[i] = guarded(c->ctx, (size_t)count * sizeof(uint16_t));
+        if (!memory->x[i]) return DIO_ERR_ENV;
+        dio_convert_from_f32(memory->x[i], DIO_BF16, c->x[i], (size_t)count);
+        step->x[i] = memory->x[i] + op_elements(&c->shapes.inputs[i].shape, run->first);
+    }
+    for (int i = 0; i < step->n_outputs; i++) {
+        if (step->out[i].dtype != DIO_BF16) continue;
+        step->y[i] = memory->y[i] = guarded(c->ctx, (size_t)result->y_count[i] * sizeof(uint16_t));
+        if (!memory->y[i]) return DIO_ERR_ENV;
+    }
+    return DIO_OK;
 }
 
 static dio_status book(const struct op_case *c, const struct op_run *run, struct dio_step *step, struct memory *memory,
@@ -265,6 +291,7 @@ static dio_status book(const struct op_case *c, const struct op_run *run, struct
         if (!result->y[i]) return DIO_ERR_ENV;
         step->dy[i] = c->dy[i] + (c->shapes.outputs[i].shape.rank ? op_elements(&c->shapes.outputs[i].shape, run->first) : 0);
     }
+    DIO_PASS(book_bf16(c, run, step, memory, result));
     for (int i = 0; i < step->n_params; i++) {
         result->param_count[i] = dio_shape_elements(&c->shapes.params[i].shape);
         size_t bytes = (size_t)result->param_count[i] * (c->shapes.params[i].role == DIO_PARAM_COUNTER ? 8 : 4);
@@ -272,9 +299,9 @@ static dio_status book(const struct op_case *c, const struct op_run *run, struct
         if (!result->param_after[i]) return DIO_ERR_ENV;
         memcpy(result->param_after[i], c->param[i], bytes);
     }
-    if (run->in_place && step->in_place) {
+    if (run->in_place && step->in_place && step->in[step->in_place_input].dtype == step->out[0].dtype) {
         const int from = step->in_place_input;
-        memcpy(step->y[0], step->x[from], (size_t)result->y_count[0] * sizeof(float));
+        memcpy(step->y[0], step->x[from], (size_t)result->y_count[0] * (step->out[0].dtype == DIO_BF16 ? sizeof(uint16_t) : sizeof(float)));
         step->x[from] = step->y[0];
         result->was_in_place = true;
     }
@@ -312,7 +339,7 @@ static const char *look_for_damage(const struct dio_step *step, const struct mem
         if (memory->scratch[i] && !intact(memory->scratch[i])) return "scratch";
     }
     for (int i = 0; i < step->n_outputs; i++) {
-        if (!intact(result->y[i])) return "output";
+        if (!intact(result->y[i]) || (memory->y[i] && !intact(memory->y[i]))) return "output";
     }
     for (int i = 0; i < step->n_inputs; i++) {
         if (result->dx[i] && !intact(result->dx[i])) return "input gradient";
@@ -356,11 +383,16 @@ dio_status op_run(const struct op_case *c, struct op_run *run, struct op_result 
     if (status == DIO_OK) {
         run_all(run, &step, &memory);
         result->damage = look_for_damage(&step, &memory, result);
+        for (int i = 0; i < step.n_outputs; i++) {
+            if (memory.y[i]) dio_convert_to_f32(result->y[i], memory.y[i], DIO_BF16, (size_t)result->y_count[i]);
+        }
     }
     dio_step_free_data(c->ctx, &step);
     release(c->ctx, memory.packed);
     release(c->ctx, memory.saved);
     release(c->ctx, memory.shared);
+    for (int i = 0; i < DIO_OP_MAX_INPUTS; i++) release(c->ctx, memory.x[i]);
+    for (int i = 0; i < DIO_OP_MAX_OUTPUTS; i++) release(c->ctx, memory.y[i]);
     for (int i = 0; i < 64; i++) release(c->ctx, memory.scratch[i]);
     if (status != DIO_OK) op_result_free(result);
     return status;

@@ -68,7 +68,7 @@ static inline vec_index v_member(int group, int i)
 static inline vec v_pick(vec value, vec_index index) { return _mm256_permutevar8x32_ps(value, index); }
 
 /* Rows times vectors: 12 accumulators of 16 registers. */
-enum { TILE_MAX_ROWS = 12, TILE_MAX_VECTORS = 2 };
+enum { TILE_MAX_ROWS = 12, TILE_MAX_VECTORS = 2, TILE_FULL_ROWS = 6 };
 #define TILE_ROWS {0, 12, 6}
 #define TILES                                                                                                          \
     TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1) TILE(7, 1) TILE(8, 1) TILE(9, 1) TILE(10, 1)     \

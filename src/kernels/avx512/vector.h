@@ -70,7 +70,7 @@ static inline vec_index v_member(int group, int i)
 static inline vec v_pick(vec value, vec_index index) { return _mm512_permutexvar_ps(index, value); }
 
 /* Rows times vectors: 24 accumulators of 32 registers where the panel is whole. */
-enum { TILE_MAX_ROWS = 14, TILE_MAX_VECTORS = 4 };
+enum { TILE_MAX_ROWS = 14, TILE_MAX_VECTORS = 4, TILE_FULL_ROWS = 6 };
 #define TILE_ROWS {0, 14, 12, 8, 6}
 #define TILES                                                                                                          \
     TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1) TILE(7, 1) TILE(8, 1) TILE(9, 1) TILE(10, 1)     \

@@ -108,13 +108,13 @@ static inline vec v_pick(vec value, vec_index index)
 
 /* Rows times vectors: 16 accumulators of 32 registers (aarch64), 8 of 16 (x86-64 without AVX). */
 #ifdef __aarch64__
-enum { TILE_MAX_ROWS = 4, TILE_MAX_VECTORS = 4 };
+enum { TILE_MAX_ROWS = 4, TILE_MAX_VECTORS = 4, TILE_FULL_ROWS = 4 };
 #define TILE_ROWS {0, 4, 4, 4, 4}
 #define TILES                                                                                                          \
     TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(1, 2) TILE(2, 2) TILE(3, 2) TILE(4, 2)                            \
     TILE(1, 3) TILE(2, 3) TILE(3, 3) TILE(4, 3) TILE(1, 4) TILE(2, 4) TILE(3, 4) TILE(4, 4)
 #else
-enum { TILE_MAX_ROWS = 4, TILE_MAX_VECTORS = 2 };
+enum { TILE_MAX_ROWS = 4, TILE_MAX_VECTORS = 2, TILE_FULL_ROWS = 4 };
 #define TILE_ROWS {0, 4, 4}
 #define TILES TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(1, 2) TILE(2, 2) TILE(3, 2) TILE(4, 2)
 #endif

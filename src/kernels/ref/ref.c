@@ -80,12 +80,12 @@ void dio_ref_depthwise_row(const struct dio_depthwise_row *d, double *y, double 
                     const int64_t ix = ox * d->stride - d->pad_left + (int64_t)s * d->dilation;
                     if (!d->rows[r] || ix < 0 || ix >= d->in_w) continue;
                     for (int m = 0; m < d->group; m++) {
-                        add(&sum, (double)d->rows[r][ix * d->x_pixel + c / d->group * d->group + m]
+                        add(&sum, (double)((const float *)d->rows[r])[ix * d->x_pixel + c / d->group * d->group + m]
                                       * (double)d->filter[((r * d->s + s) * d->group + m) * d->filter_stride + c]);
                     }
                 }
             }
-            if (d->residual) add(&sum, (double)d->residual[ox * d->y_pixel + c]);
+            if (d->residual) add(&sum, (double)((const float *)d->residual)[ox * d->y_pixel + c]);
             y[ox * d->channels + c] = activate(sum.value, d->act);
             magnitude[ox * d->channels + c] = sum.magnitude;
         }
@@ -102,13 +102,13 @@ void dio_ref_depthwise_dx_row(const struct dio_depthwise_row *d, double *y, doub
                     for (int s = 0; s < d->s; s++) {
                         if (!d->rows[r] || ox * d->stride - d->pad_left + (int64_t)s * d->dilation != ix) continue;
                         for (int m = 0; m < d->group; m++) {
-                            add(&sum, (double)d->rows[r][ox * d->y_pixel + c / d->group * d->group + m]
+                            add(&sum, (double)((const float *)d->rows[r])[ox * d->y_pixel + c / d->group * d->group + m]
                                           * (double)d->filter[((r * d->s + s) * d->group + m) * d->filter_stride + c]);
                         }
                     }
                 }
             }
-            if (d->residual) add(&sum, (double)d->residual[ix * d->x_pixel + c]);
+            if (d->residual) add(&sum, (double)((const float *)d->residual)[ix * d->x_pixel + c]);
             y[ix * d->channels + c] = sum.value;
             magnitude[ix * d->channels + c] = sum.magnitude;
         }

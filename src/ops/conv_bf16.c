@@ -1,0 +1,238 @@
+/* Forward of convolutions and linear layers in a bf16 plan: weights are packed as bf16, products summed in f32.  The work is
+ * cut as that of conv_forward.c is.  Input, residual and output may each be bf16 or f32; an f32 input is narrowed first.
+ *
+ * packed: a row of zeros, the bias in f32, the panels of all blocks; each part begins on a cache line. */
+#include <string.h>
+
+#include "ops/conv.h"
+
+static size_t lines_of(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/* Where the kernel's own view of the taps differs from the layer's: a line of the kernel is one tap (DIO_CONV_FEW), or groups
+ * were joined.  Weights then are laid out as [column][channel][tap] before they are packed. */
+static bool is_staged(const struct dio_conv *conv) { return conv->path == DIO_CONV_FEW || conv->joined > 1; }
+static int64_t taps_of(const struct dio_conv *conv) { return conv->path == DIO_CONV_FEW ? conv->r : conv->r * conv->s; }
+static int64_t channels_of(const struct dio_conv *conv) { return conv->path == DIO_CONV_FEW ? conv->s * conv->c : conv->block_c; }
+
+static struct dio_pack layout(const struct dio_conv *conv)
+{
+    struct dio_pack pack = conv->forward;
+    pack.taps = taps_of(conv);
+    pack.channels = channels_of(conv);
+    return pack;
+}
+
+static size_t zero_bytes(const struct dio_conv *conv) { return lines_of((size_t)channels_of(conv) * sizeof(uint16_t)); }
+static size_t bias_bytes(const struct dio_conv *conv) { return conv->bias ? lines_of((size_t)conv->k * sizeof(float)) : 0; }
+
+static uint16_t *block_panels(const struct dio_step *step, int64_t block)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const struct dio_pack pack = layout(conv);
+    return (uint16_t *)((char *)step->packed + zero_bytes(conv) + bias_bytes(conv)) + block * dio_pack_bf16_size(&pack);
+}
+
+/* ---- packing ---- */
+
+static int64_t pack_pieces(const struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    return conv->blocks * conv->panels + 1;
+}
+
+/* The weights of columns [first, first + columns) of a block, zero where groups do not meet. */
+static void stage(const struct dio_conv *conv, const float *w, int64_t first, int64_t columns, float *out)
+{
+    const int64_t all = conv->r * conv->s, taps = taps_of(conv), channels = channels_of(conv);
+    memset(out, 0, (size_t)(columns * taps * channels) * sizeof *out);
+    for (int64_t j = 0; j < columns; j++) {
+        const int64_t k = first + j, first_c = k / conv->group_k * conv->group_c;
+        for (int64_t i = 0; i < conv->group_c * all; i++) {
+            const int64_t c = first_c + i / all, t = i % all;
+            const int64_t channel = conv->path == DIO_CONV_FEW ? t % conv->s * conv->c + c : c;
+            const int64_t tap = conv->path == DIO_CONV_FEW ? t / conv->s : t;
+            out[(j * channels + channel) * taps + tap] = w[k * conv->group_c * all + i];
+        }
+    }
+}
+
+static void pack(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t block = piece / conv->panels, panel = piece % conv->panels, taps = conv->r * conv->s;
+    if (block == conv->blocks) {
+        memset(step->packed, 0, zero_bytes(conv));
+        if (conv->bias) memcpy((char *)step->packed + zero_bytes(conv), step->param[1], (size_t)conv->k * sizeof(float));
+        return;
+    }
+    const float *w = (const float *)step->param[0] + block * conv->block_k * conv->group_c * taps;
+    uint16_t *panels = block_panels(step, block);
+    struct dio_pack pack = layout(conv);
+    if (!is_staged(conv)) {
+        dio_pack_bf16_panels(&pack, w, panel, 1, panels);
+        return;
+    }
+    int width;
+    const int64_t first = panel * pack.panel_width, at = dio_pack_bf16_panel(&pack, panel, &width);
+    pack.columns = dio_min_i64(width, conv->block_k - first);
+    pack.c_stride = pack.taps;
+    pack.column_stride = pack.taps * pack.channels;
+    stage(conv, w, first, pack.columns, scratch);
+    dio_pack_bf16_panels(&pack, scratch, 0, 1, panels + at);
+}
+
+/* ---- forward ---- */
+
+/* A curved activation is applied to f32: the kernel writes into scratch, from where numbers are narrowed. */
+bool dio_conv_leaves_as_floats(const struct dio_step *step)
+{
+    return step->out[0].dtype != DIO_F32 && dio_conv_of(step)->act > DIO_ACT_LAST_CLIP;
+}
+
+static bool narrows(const struct dio_step *step)
+{
+    return step->in[0].dtype != DIO_BF16 && dio_conv_of(step)->path != DIO_CONV_FEW;
+}
+
+static void narrow_input(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    (void)scratch;
+    const struct dio_range range = dio_block(step->n * dio_image_elements(&step->in[0]), DIO_BLOCK, piece);
+    step->kernels->narrow((const float *)step->x[0] + range.begin, (uint16_t *)step->shared + range.begin, range.end - range.begin);
+}
+
+static const uint16_t *input_of(const struct dio_step *step) { return narrows(step) ? step->shared : step->x[0]; }
+
+static int64_t copied_height(const struct dio_conv *conv, int64_t lines)
+{
+    return (lines - 1) * conv->stride[0] + (conv->r - 1) * conv->dilation[0] + 1;
+}
+
+static int64_t copied_width(const struct dio_conv *conv) { return (conv->ow - 1) * conv->stride[1] + conv->s; }
+
+/* As copy_lines of conv_forward.c. */
+static void copy_lines(const struct dio_step *step, int64_t image, int64_t first, int64_t lines, int32_t *offset, uint16_t *copy)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t height = copied_height(conv, lines), width = copied_width(conv), c = conv->c;
+    const int64_t left = dio_min_i64(conv->left, width), body = dio_max_i64(dio_min_i64(conv->w, width - left), 0);
+    for (int64_t y = 0; y < height; y++) {
+        const int64_t iy = first * conv->stride[0] - conv->top + y, from = (image * conv->h + iy) * conv->w * c;
+        uint16_t *out = copy + y * width * c;
+        memset(out, 0, (size_t)(width * c) * sizeof *out);
+        if (iy < 0 || iy >= conv->h) continue;
+        if (step->in[0].dtype == DIO_BF16) {
+            memcpy(out + left * c, (const uint16_t *)step->x[0] + from, (size_t)(body * c) * sizeof *out);
+        } else {
+            step->kernels->narrow((const float *)step->x[0] + from, out + left * c, body * c);
+        }
+    }
+    for (int64_t r = 0; r < conv->r; r++) {
+        for (int64_t y = 0; y < lines; y++) {
+            const int64_t at = (y * conv->stride[0] + r * conv->dilation[0]) * width * c;
+            for (int64_t i = 0; i < conv->ow; i++) *offset++ = (int32_t)(at + i * conv->stride[1] * c);
+        }
+    }
+}
+
+static size_t table_bytes(const struct dio_conv *conv)
+{
+    return lines_of((size_t)(conv->cut.row_block * taps_of(conv)) * sizeof(int32_t));
+}
+
+static size_t forward_scratch(const struct dio_conv *conv)
+{
+    if (conv->path == DIO_CONV_POINTWISE) return 0;
+    if (conv->path != DIO_CONV_FEW) return table_bytes(conv);
+    return table_bytes(conv) + lines_of((size_t)(copied_height(conv, conv->lines) * copied_width(conv) * conv->c) * sizeof(uint16_t));
+}
+
+/* The part of a call that all its panels share. */
+static struct dio_gemm_rows_bf16 gather(const struct dio_step *step, const struct dio_conv_piece *p, void *scratch)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t count = p->rows.end - p->rows.begin;
+    const uint16_t *x = input_of(step);
+    struct dio_gemm_rows_bf16 g = {.rows = count, .taps = taps_of(conv), .channels = channels_of(conv), .zero = step->packed,
+                                   .y_stride = conv->k, .residual_stride = conv->k, .act = conv->act,
+                                   .y_f32 = step->out[0].dtype != DIO_BF16 || dio_conv_leaves_as_floats(step), .residual_f32 = step->n_inputs == 2 && step->in[1].dtype != DIO_BF16};
+    int32_t *offset = scratch;
+    if (conv->path == DIO_CONV_POINTWISE) {
+        g.x = x + p->rows.begin * conv->c;
+        g.x_stride = conv->c;
+        return g;
+    }
+    g.offset = offset;
+    g.offset_stride = count;
+    if (conv->path == DIO_CONV_FEW) {
+        uint16_t *copy = (uint16_t *)((char *)scratch + table_bytes(conv));
+        copy_lines(step, p->image, p->rows.begin / conv->ow, count / conv->ow, offset, copy);
+        g.x = copy;
+        return g;
+    }
+    g.x = x + p->image * conv->h * conv->w * conv->c + p->block * conv->block_c;
+    for (int64_t t = 0; t < g.taps; t++) {
+        const struct dio_conv_source source = {conv->stride[0], t / conv->s * conv->dilation[0] - conv->top, conv->stride[1],
+                                               t % conv->s * conv->dilation[1] - conv->left, conv->h, conv->w, conv->c};
+        dio_conv_offsets(offset + t * count, p->rows, conv->ow, &source);
+    }
+    return g;
+}
+
+static void forward(const struct dio_step *step, int64_t index, void *scratch)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const struct dio_conv_piece p = dio_conv_locate(step, index);
+    const struct dio_pack pack = layout(conv);
+    const uint16_t *panels = block_panels(step, p.block);
+    const float *bias = conv->bias ? (const float *)(const void *)((const char *)step->packed + zero_bytes(conv)) : NULL;
+    struct dio_gemm_rows_bf16 g = gather(step, &p, scratch);
+    for (int64_t panel = p.panels.begin; panel < p.panels.end; panel++) {
+        const int64_t first = p.block * conv->block_k + panel * pack.panel_width;
+        const int64_t at = (p.image * conv->oh * conv->ow + p.rows.begin) * conv->k + first;
+        g.panel = panels + dio_pack_bf16_panel(&pack, panel, &g.width);
+        g.columns = (int)dio_min_i64(g.width, conv->block_k - panel * pack.panel_width);
+        g.bias = bias ? bias + first : NULL;
+        g.y = (char *)step->y[0] + (size_t)at * dio_element_size(&step->out[0]);
+        g.residual = step->n_inputs == 2 ? (const char *)step->x[1] + (size_t)at * dio_element_size(&step->in[1]) : NULL;
+        if (dio_conv_leaves_as_floats(step)) {
+            g.y = (char *)scratch + forward_scratch(conv);
+            g.y_stride = g.columns;
+        }
+        step->kernels->gemm_rows_bf16(&g);
+        for (int64_t i = 0; dio_conv_leaves_as_floats(step) && i < g.rows; i++) {
+            dio_written_floats(step, at + i * conv->k, g.columns, (const float *)g.y + i * g.columns);
+        }
+    }
+}
+
+bool dio_conv_is_bf16(const struct dio_step *step)
+{
+    if (step->precision != DIO_PRECISION_BF16 || step->mode != DIO_MODE_INFER) return false;
+    /* Depthwise filters stay f32: only the maps are narrower. */
+    return dio_conv_of(step)->path != DIO_CONV_DEPTHWISE || step->in[0].dtype == DIO_BF16 || step->out[0].dtype == DIO_BF16;
+}
+
+void dio_conv_bf16_narrow(struct dio_step *step)
+{
+    if (!narrows(step)) return;
+    step->shared_bytes = lines_of((size_t)(step->in[0].shape.dims[0] * dio_image_elements(&step->in[0])) * sizeof(uint16_t));
+    dio_add_forward(step, narrow_input, dio_pieces_elements);
+}
+
+void dio_conv_bf16_prepare(struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const struct dio_pack pack_layout = layout(conv);
+    step->packed_bytes = zero_bytes(conv) + bias_bytes(conv) + (size_t)(conv->blocks * dio_pack_bf16_size(&pack_layout)) * sizeof(uint16_t);
+    step->pack[step->n_pack++] = (struct dio_op_phase){pack, pack_pieces};
+    step->scratch_bytes = forward_scratch(conv);
+    if (dio_conv_leaves_as_floats(step)) step->scratch_bytes += (size_t)(conv->cut.row_block * conv->forward.panel_width) * sizeof(float);
+    if (is_staged(conv)) {
+        const int64_t columns = dio_min_i64(conv->block_k, conv->forward.panel_width);
+        const size_t staged = (size_t)(columns * conv->r * conv->s * conv->block_c) * sizeof(float);
+        if (staged > step->scratch_bytes) step->scratch_bytes = staged;
+    }
+    dio_conv_bf16_narrow(step);
+    dio_add_forward(step, forward, dio_conv_forward_pieces);
+}
