@@ -1,7 +1,4 @@
 /* Ceilings of the machine, and what each layer of a model reaches of them. */
-#include <sched.h>
-#include <stdatomic.h>
-
 #include "api/bench.h"
 #include "api/private.h"
 #include "arch/arch.h"

@@ -21,9 +21,9 @@ const struct cli_verb cli_verb_bench = {
     .name = "bench",
     .synopsis = "[MODEL]",
     .summary = "this machine's ceilings, then each layer's share of them",
-    .about = "FMA peak and memory bandwidth are measured in the same run as the layers. Other programs on the machine disturb it.",
+    .about = "Peaks of arithmetic and bandwidth are measured in the same run as the layers. Other programs on the machine disturb it.",
     .examples = "diopter bench\n"
-                "diopter bench arch:resnet50 --batch-size 1\n"
+                "diopter bench arch:resnet50 --batch-size 1 --precision bf16\n"
                 "diopter bench arch:resnet18 --train-step\n"
                 "diopter bench --pictures xrays --threads 1",
     .uses = DIOPTER_FOR_BENCH,
