@@ -10,6 +10,7 @@
 #include "kernels/depthwise.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
+#include "kernels/int8.h"
 #include "kernels/peak.h"
 #include "kernels/rows.h"
 #include "kernels/winograd.h"

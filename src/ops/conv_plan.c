@@ -137,7 +137,7 @@ const struct dio_conv *dio_conv_plan(struct dio_ctx *ctx, struct dio_step *step,
                               .group_k = s->k / s->groups};
     *(s->backward && s->act > DIO_ACT_LAST_CLIP ? &conv->late_act : &conv->act) = s->act;
     conv->forward.tap_offset = tap_offset;
-    if (conv->path == DIO_CONV_GATHER && step->mode == DIO_MODE_INFER && !step->exact && !dx) {
+    if (conv->path == DIO_CONV_GATHER && step->mode == DIO_MODE_INFER && step->precision == DIO_PRECISION_F32 && !step->exact && !dx) {
         conv->tile = dio_winograd_tile(s, step->kernels);
         if (conv->tile) conv->path = DIO_CONV_WINOGRAD;
     }

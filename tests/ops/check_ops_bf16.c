@@ -112,7 +112,7 @@ static void check_case(struct checker *k, const struct dio_op *op, const char *l
             if (run.bf16_out && !(op->bf16 & DIO_BF16_WRITES)) continue;
             if (!run_or_fail(k, &c, &run, &result)) continue;
             if (!near(&result, &expected, run.bf16_out)) fail(k, &c, &run, "far from f32");
-            check_bits(k, &c, &run, &result);
+            if (mix / 4 == 0 || mix / 4 == k->n_levels - 1) check_bits(k, &c, &run, &result);
             op_result_free(&result);
         }
         op_result_free(&expected);

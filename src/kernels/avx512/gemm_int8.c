@@ -1,0 +1,4 @@
+#include "kernels/avx512/quads.h"
+
+#define DIO_FILL dio_fill_gemm_int8_avx512
+#include "kernels/template/gemm_int8.inc"
