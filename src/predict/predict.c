@@ -66,6 +66,7 @@ static dio_status make_key(struct dio_ctx *ctx, const struct dio_model *model, c
         if (param->mapped) dio_drop_pages(param->data, bytes);
     }
     if (options->exact) dio_sha256_add_text(&hash, "exact"); /* other last digits */
+    if (options->precision != DIO_PRECISION_F32) dio_sha256_add_text(&hash, dio_precision_name(options->precision));
     short_hash(&hash, key->model);
     dio_str_init(&text, ctx);
     dio_str_addf(&text, "%d ", options->allow_damaged);
