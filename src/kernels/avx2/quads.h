@@ -10,7 +10,6 @@ typedef struct {
     __m256i even, odd;
 } quad, weights;
 
-static inline vec v_mul(vec a, vec b) { return _mm256_mul_ps(a, b); }
 static inline ivec i_zero(void) { return _mm256_setzero_si256(); }
 static inline vec i_to_float(ivec value) { return _mm256_cvtepi32_ps(value); }
 

@@ -6,7 +6,6 @@
 
 #include "kernels/avx512/vector.h"
 
-static inline vec v_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
 
 static inline vec b_load_part(const uint8_t *p, int lanes)
 {

@@ -14,7 +14,6 @@ typedef struct {
     ivec of[4];
 } weights;
 
-static inline vec v_mul(vec a, vec b) { return a * b; }
 static inline ivec i_zero(void) { return (ivec){0, 0, 0, 0}; }
 static inline vec i_to_float(ivec value) { return (vec){(float)value[0], (float)value[1], (float)value[2], (float)value[3]}; }
 
