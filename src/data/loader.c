@@ -23,6 +23,7 @@ struct batch_job {
     const struct dio_dataset *dataset;
     const uint32_t *items;
     struct dio_view_source views;
+    bool digests;
     float *out;
     size_t slot; /* floats a picture */
     struct dio_batch_result *results;
@@ -34,21 +35,45 @@ static size_t slot_size(const struct dio_prepare *prepare)
     return (size_t)recipe->height * (size_t)recipe->width * (size_t)recipe->channels;
 }
 
+/* The view of one picture, drawn when its size is known. */
+struct chosen {
+    const struct batch_job *job;
+    size_t i;
+    bool drawn;
+    struct dio_view view;
+};
+
+static const struct dio_view *view_of(struct chosen *chosen, int32_t width, int32_t height)
+{
+    const struct dio_view_source *views = &chosen->job->views;
+    if (!views->augment) return NULL;
+    if (!chosen->drawn) {
+        dio_augment_draw(views->augment, &chosen->job->batcher->prepare->recipe, width, height, views->seed, views->epoch,
+                         views->index[chosen->i], &chosen->view);
+    }
+    chosen->drawn = true;
+    return &chosen->view;
+}
+
+static struct dio_region choose_window(void *arg, int32_t width, int32_t height)
+{
+    struct chosen *chosen = arg;
+    return dio_prepare_window(chosen->job->batcher->prepare, view_of(chosen, width, height), width, height);
+}
+
 static dio_status load(const struct batch_job *job, struct dio_worker *worker, size_t i, struct dio_batch_result *result)
 {
     char name[DIO_REF_NAME_MAX];
     struct dio_ref ref = job->refs ? job->refs[i] : dio_dataset_ref(job->dataset, job->items[i], name);
     const struct dio_prepare *prepare = job->batcher->prepare;
-    DIO_PASS(dio_ref_decode(&worker->ctx, &ref, &job->batcher->options, &worker->picture, &result->digest));
+    struct chosen chosen = {.job = job, .i = i};
+    const struct dio_window window = {choose_window, &chosen};
+    struct dio_decode_options options = job->batcher->options;
+    options.window = &window;
+    DIO_PASS(dio_ref_decode(&worker->ctx, &ref, &options, &worker->picture, job->digests ? &result->digest : NULL));
     result->facts = dio_picture_facts(&worker->picture);
-    struct dio_view view;
-    const struct dio_view_source *views = &job->views;
-    if (views->augment) {
-        dio_augment_draw(views->augment, &prepare->recipe, worker->picture.width, worker->picture.height, views->seed,
-                         views->epoch, views->index[i], &view);
-    }
-    return dio_prepare_run(&worker->ctx, prepare, views->augment ? &view : NULL, ref.name, &worker->picture,
-                           &worker->scratch, job->out + i * job->slot);
+    const struct dio_view *view = view_of(&chosen, worker->picture.width, worker->picture.height);
+    return dio_prepare_run(&worker->ctx, prepare, view, ref.name, &worker->picture, &worker->scratch, job->out + i * job->slot);
 }
 
 static void load_piece(void *arg, int64_t piece, int thread)
@@ -210,7 +235,7 @@ dio_status dio_loader_next(struct dio_loader *loader, struct dio_ctx *ctx, struc
     if (taken == 0) return DIO_OK;
     struct batch_job job = {.batcher = loader->batcher, .dataset = options->dataset, .items = options->order + first,
                             .views = {options->augment, options->seed, options->epoch, options->order + first},
-                            .out = loader->pixels, .results = loader->results};
+                            .digests = !options->no_digests, .out = loader->pixels, .results = loader->results};
     DIO_PASS(run_job(ctx, &job, taken));
     compact(loader, first, taken, batch);
     loader->next += taken;

@@ -29,7 +29,7 @@ struct dio_view_source {
 struct dio_batch_result {
     dio_status status;          /* DIO_OK, or why this picture was refused */
     struct dio_message *why;    /* belongs to the batcher, until its next run; NULL when status is DIO_OK */
-    struct dio_digest digest;   /* SHA-256 of the picture's bytes (for cache keys) */
+    struct dio_digest digest;   /* SHA-256 of the picture's bytes (for cache keys); the loader's, zero in batches of refs */
     struct dio_picture_facts facts;
 };
 dio_status dio_batcher_run(struct dio_batcher *batcher, struct dio_ctx *ctx, const struct dio_ref *refs, size_t n,
@@ -48,6 +48,7 @@ struct dio_loader_options {
     size_t count, batch;
     uint64_t seed;
     uint32_t epoch;
+    bool no_digests;                   /* nobody asks for batch->digests */
 };
 
 struct dio_batch {

@@ -33,6 +33,11 @@ struct dio_codec {
 /* Row I5 and I6: sizes that are refused from the header alone.  `offset` is where the size stands. */
 dio_status dio_picture_check_size(struct dio_ctx *ctx, const char *name, int64_t width, int64_t height, size_t offset);
 
+/* dio_picture_reserve with room for a part of the picture only (NULL: all of it). */
+dio_status dio_picture_reserve_part(struct dio_ctx *ctx, const char *name, int64_t width, int64_t height,
+                                    const struct dio_region *part, int32_t channels, enum dio_sample sample,
+                                    struct dio_picture *picture);
+
 /* "truncated at byte N" (row I3), N being the file's size. */
 dio_status dio_picture_truncated(const struct dio_decode *job);
 

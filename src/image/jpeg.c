@@ -8,6 +8,7 @@
 
 #include "image/codec.h"
 #include "image/jpeg_scan.h"
+#include "image/orient.h"
 
 /* All that lives across a jump out of the library. */
 struct reader {
@@ -16,6 +17,9 @@ struct reader {
     struct jpeg_source_mgr source;
     jmp_buf jump;
     struct dio_decode *job;
+    const struct dio_jpeg_scan *scan;
+    dio_status room;         /* memory for the pixels */
+    struct dio_region part;  /* of the stored picture, that is decoded */
     bool past_end;   /* the library asked for more than there is */
     bool starved;    /* and pixels were made up for it */
     char warning[JMSG_LENGTH_MAX], failure[JMSG_LENGTH_MAX];
@@ -86,25 +90,25 @@ static void cmyk_to_rgb(const uint8_t *in, size_t count, uint8_t *out)
     }
 }
 
-static void read_rows(struct reader *reader)
+/* So many rows, into `out` or, where that is NULL, to nowhere in particular. */
+static void read_rows(struct reader *reader, JDIMENSION end, uint8_t *out)
 {
+    enum { ROWS = 8 };
     struct jpeg_decompress_struct *info = &reader->info;
-    struct dio_picture *picture = reader->job->picture;
-    const size_t width = (size_t)picture->width;
-    const bool cmyk = info->out_color_space == JCS_CMYK;
-    while (info->output_scanline < info->output_height) {
-        uint8_t *out = (uint8_t *)picture->data + (size_t)info->output_scanline * width * 3;
-        if (cmyk) {
-            JSAMPROW row = picture->spare;
-            if (jpeg_read_scanlines(info, &row, 1) == 1) cmyk_to_rgb(picture->spare, width, out);
-        } else {
-            enum { ROWS = 8 };
-            JSAMPROW rows[ROWS];
-            JDIMENSION count = info->output_height - info->output_scanline;
-            if (count > ROWS) count = ROWS;
-            for (JDIMENSION i = 0; i < count; i++) rows[i] = out + i * width * 3;
-            jpeg_read_scanlines(info, rows, count);
+    const size_t width = info->output_width;
+    const JDIMENSION begin = info->output_scanline;
+    uint8_t *spare = reader->job->picture->spare;
+    while (info->output_scanline < end) {
+        uint8_t *to = out ? out + (info->output_scanline - begin) * width * 3 : NULL;
+        if (!out || info->out_color_space == JCS_CMYK) {
+            JSAMPROW row = spare;
+            if (jpeg_read_scanlines(info, &row, 1) == 1 && out) cmyk_to_rgb(spare, width, to);
+            continue;
         }
+        JSAMPROW rows[ROWS];
+        const JDIMENSION left = end - info->output_scanline, count = left > ROWS ? ROWS : left;
+        for (JDIMENSION i = 0; i < count; i++) rows[i] = to + i * width * 3;
+        jpeg_read_scanlines(info, rows, count);
     }
 }
 
@@ -116,6 +120,90 @@ static bool progressive_complete(const struct jpeg_decompress_struct *info)
         for (int k = 0; k < DCTSIZE2; k++) {
             if (info->coef_bits[c][k] != 0) return false;
         }
+    }
+    return true;
+}
+
+/* ---- Windows ---- */
+
+/* The library leaves out what need not be transformed, exactly so where chroma is stored for each pixel or each second. */
+static bool can_skip(const struct reader *reader)
+{
+    const struct dio_jpeg_scan *scan = reader->scan;
+    if (scan->arithmetic || scan->components == 4 || !progressive_complete(&reader->info)) return false;
+    for (int32_t i = 0; i < scan->components; i++) {
+        const struct dio_jpeg_component *component = &scan->component[i];
+        if (component->across > 2 || component->down > 2) return false;
+    }
+    return true;
+}
+
+/* The window that was asked for, as it lies in the stored picture. */
+static struct dio_region wanted_part(const struct reader *reader)
+{
+    const struct dio_jpeg_scan *scan = reader->scan;
+    const struct dio_region whole = {0, 0, scan->width, scan->height};
+    const struct dio_decode_options *options = &reader->job->options;
+    if (!options->window) return whole;
+    const int32_t turned = options->ignore_exif ? 1 : dio_jpeg_orientation(scan);
+    const struct dio_turn map = dio_turn_of(turned, scan->width, scan->height);
+    const struct dio_region window = options->window->choose(options->window->arg, map.width, map.height);
+    if (!can_skip(reader)) return whole;
+    return dio_turn_region(dio_turn_back(turned), map.width, map.height, &window);
+}
+
+/* Columns are left out by whole blocks; smooth upsampling looks one chroma sample beyond the pixel, and at the end of what
+ * is decoded it finds none. */
+static void choose_part(struct reader *reader)
+{
+    enum { MARGIN = 4, BLOCK = 16 };
+    const struct dio_jpeg_scan *scan = reader->scan;
+    struct dio_region part = wanted_part(reader);
+    const int32_t left = part.x < MARGIN ? 0 : (part.x - MARGIN) / BLOCK * BLOCK;
+    const int32_t right = part.x + part.width + MARGIN < scan->width ? part.x + part.width + MARGIN : scan->width;
+    part.x = left;
+    part.width = right - left;
+    reader->part = part;
+}
+
+/* Before the first row of the part, and behind its last one: coded data is read, and judged, to its end all the same. */
+static void pass_over(struct reader *reader, JDIMENSION end)
+{
+    struct jpeg_decompress_struct *info = &reader->info;
+    if (end > info->output_scanline) jpeg_skip_scanlines(info, end - info->output_scanline);
+}
+
+static bool decode_part(struct reader *reader)
+{
+    struct jpeg_decompress_struct *info = &reader->info;
+    struct dio_picture *picture = reader->job->picture;
+    choose_part(reader);
+    const struct dio_region *part = &reader->part;
+    reader->room = dio_picture_reserve_part(reader->job->ctx, reader->job->name, reader->scan->width,
+                                            reader->scan->height, part, 3, DIO_SAMPLE_U8, picture);
+    if (reader->room != DIO_OK) return false;
+    const size_t row = (size_t)reader->scan->width * 4;
+    if (!dio_picture_spare(reader->job->ctx, picture, row)) {
+        reader->room = DIO_ERR_ENV;
+        return false;
+    }
+    if (part->width < reader->scan->width) {
+        JDIMENSION left = (JDIMENSION)part->x, width = (JDIMENSION)part->width;
+        jpeg_crop_scanline(info, &left, &width);
+        if (left != (JDIMENSION)part->x || width != (JDIMENSION)part->width) {
+            reader->room = dio_fail(reader->job->ctx, DIO_ERR_INTERNAL, NULL, &(struct dio_place){.file = reader->job->name},
+                                    "JPEG: columns %u to %u", (unsigned)left, (unsigned)(left + width));
+            return false;
+        }
+    }
+    pass_over(reader, (JDIMENSION)part->y);
+    read_rows(reader, (JDIMENSION)(part->y + part->height), picture->data);
+    if (info->output_scanline == info->output_height) return true;
+    /* Several scans were read as a whole at the start.  In a single one the last row is read, so that all before it was,
+     * too: skipping to the very end would leave the rest of the file unread. */
+    if (!jpeg_has_multiple_scans(info)) {
+        pass_over(reader, info->output_height - 1);
+        read_rows(reader, info->output_height, NULL);
     }
     return true;
 }
@@ -133,9 +221,10 @@ static bool run_library(struct reader *reader)
     info->do_fancy_upsampling = TRUE;
     jpeg_start_decompress(info);
     if (reader->past_end && !progressive_complete(info)) reader->starved = true;
-    read_rows(reader);
+    if (!decode_part(reader)) return false;
     if (reader->past_end && info->arith_code) reader->starved = true; /* its decoder makes zeros up in silence */
-    jpeg_finish_decompress(info);
+    if (info->output_scanline == info->output_height) jpeg_finish_decompress(info);
+    else jpeg_abort_decompress(info);
     return true;
 }
 
@@ -149,10 +238,7 @@ static dio_status decode(struct dio_decode *job)
 {
     struct dio_jpeg_scan scan;
     DIO_PASS(dio_jpeg_scan(job, &scan));
-    DIO_PASS(dio_picture_reserve(job->ctx, job->name, scan.width, scan.height, 3, DIO_SAMPLE_U8, job->picture));
-    if (scan.components == 4 && !dio_picture_spare(job->ctx, job->picture, (size_t)scan.width * 4)) return DIO_ERR_ENV;
-
-    struct reader reader = {.job = job};
+    struct reader reader = {.job = job, .scan = &scan};
     reader.info.err = jpeg_std_error(&reader.errors);
     reader.errors.error_exit = on_error;
     reader.errors.emit_message = on_message;
@@ -163,6 +249,7 @@ static dio_status decode(struct dio_decode *job)
     jpeg_destroy_decompress(&reader.info);
 
     struct dio_place place = {.file = job->name};
+    if (reader.room != DIO_OK) return reader.room;
     if (!done && reader.errors.msg_code == JERR_OUT_OF_MEMORY) {
         return dio_fail(job->ctx, DIO_ERR_ENV, NULL, &place, "out of memory in libjpeg");
     }
@@ -175,7 +262,7 @@ static dio_status decode(struct dio_decode *job)
     } else if (reader.warning[0]) {
         dio_picture_note_damage(job->picture, "damaged JPEG data (%.80s)", without_prefix(reader.warning));
     }
-    job->picture->orientation = scan.exif ? scan.exif : scan.xmp ? scan.xmp : 1;
+    job->picture->orientation = dio_jpeg_orientation(&scan);
     job->picture->had_icc = scan.icc;
     job->picture->was_grey = scan.components == 1;
     job->picture->was_cmyk = scan.components == 4;

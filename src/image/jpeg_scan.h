@@ -20,6 +20,11 @@ struct dio_jpeg_scan {
     bool icc;
 };
 
+static inline int32_t dio_jpeg_orientation(const struct dio_jpeg_scan *scan)
+{
+    return scan->exif ? scan->exif : scan->xmp ? scan->xmp : 1;
+}
+
 /* Rows I3, I5, I6, I12, I13, I14. */
 dio_status dio_jpeg_scan(const struct dio_decode *job, struct dio_jpeg_scan *scan);
 

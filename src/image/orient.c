@@ -60,6 +60,22 @@ struct dio_turn dio_turn_of(int32_t orientation, int32_t width, int32_t height)
     }
 }
 
+struct dio_region dio_turn_region(int32_t orientation, int32_t width, int32_t height, const struct dio_region *region)
+{
+    const bool aside = orientation >= 5 && orientation <= 8; /* rows become columns */
+    const bool right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+    const bool bottom = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+    const int32_t x = right ? width - region->x - region->width : region->x;
+    const int32_t y = bottom ? height - region->y - region->height : region->y;
+    if (aside) return (struct dio_region){y, x, region->height, region->width};
+    return (struct dio_region){x, y, region->width, region->height};
+}
+
+int32_t dio_turn_back(int32_t orientation)
+{
+    return orientation == 6 ? 8 : orientation == 8 ? 6 : orientation;
+}
+
 static void turn(const uint8_t *in, const struct dio_turn *map, size_t pixel, uint8_t *out)
 {
     const ptrdiff_t bytes = (ptrdiff_t)pixel;
@@ -81,7 +97,8 @@ dio_status dio_picture_orient(struct dio_ctx *ctx, struct dio_picture *picture, 
     const size_t bytes = dio_picture_bytes(picture);
     uint8_t *out = dio_picture_spare(ctx, picture, bytes);
     if (!out) return DIO_ERR_ENV;
-    struct dio_turn map = dio_turn_of(orientation, picture->width, picture->height);
+    const struct dio_region held = picture->held;
+    const struct dio_turn map = dio_turn_of(orientation, held.width, held.height);
     turn(picture->data, &map, (size_t)picture->channels * (picture->sample == DIO_SAMPLE_U16 ? 2u : 1u), out);
     void *block = picture->data;
     const size_t capacity = picture->capacity;
@@ -89,7 +106,9 @@ dio_status dio_picture_orient(struct dio_ctx *ctx, struct dio_picture *picture, 
     picture->capacity = picture->spare_capacity;
     picture->spare = block;
     picture->spare_capacity = capacity;
-    picture->width = map.width;
-    picture->height = map.height;
+    const struct dio_turn whole = dio_turn_of(orientation, picture->width, picture->height);
+    picture->held = dio_turn_region(orientation, picture->width, picture->height, &held);
+    picture->width = whole.width;
+    picture->height = whole.height;
     return DIO_OK;
 }

@@ -19,6 +19,11 @@ struct dio_turn {
 };
 struct dio_turn dio_turn_of(int32_t orientation, int32_t width, int32_t height);
 
+/* Where a part of a stored picture of width x height lies in the turned one. */
+struct dio_region dio_turn_region(int32_t orientation, int32_t width, int32_t height, const struct dio_region *region);
+/* The orientation that undoes another. */
+int32_t dio_turn_back(int32_t orientation);
+
 /* Turns the picture in place (1: nothing). */
 dio_status dio_picture_orient(struct dio_ctx *ctx, struct dio_picture *picture, int32_t orientation);
 

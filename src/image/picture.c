@@ -98,20 +98,29 @@ void *dio_picture_spare(struct dio_ctx *ctx, struct dio_picture *picture, size_t
 dio_status dio_picture_reserve(struct dio_ctx *ctx, const char *name, int64_t width, int64_t height, int32_t channels,
                                enum dio_sample sample, struct dio_picture *picture)
 {
+    return dio_picture_reserve_part(ctx, name, width, height, NULL, channels, sample, picture);
+}
+
+dio_status dio_picture_reserve_part(struct dio_ctx *ctx, const char *name, int64_t width, int64_t height,
+                                    const struct dio_region *part, int32_t channels, enum dio_sample sample,
+                                    struct dio_picture *picture)
+{
     picture->width = picture->height = picture->channels = 0;
     DIO_PASS(dio_picture_check_size(ctx, name, width, height, 0));
     if (channels < 1 || channels > DIO_PICTURE_MAX_CHANNELS) {
         return dio_fail(ctx, DIO_ERR_INPUT, "I8", &(struct dio_place){.file = name}, "%d channels (1 to %d)",
                         (int)channels, DIO_PICTURE_MAX_CHANNELS);
     }
+    const struct dio_region held = part ? *part : (struct dio_region){0, 0, (int32_t)width, (int32_t)height};
     size_t bytes = 0;
-    if (!dio_mul_size((size_t)width * (size_t)height, (size_t)channels * (sample == DIO_SAMPLE_U16 ? 2u : 1u),
+    if (!dio_mul_size((size_t)held.width * (size_t)held.height, (size_t)channels * (sample == DIO_SAMPLE_U16 ? 2u : 1u),
                       &bytes)) {
         return dio_picture_check_size(ctx, name, INT64_MAX, INT64_MAX, 0);
     }
     DIO_PASS(ensure(ctx, &picture->data, &picture->capacity, bytes));
     picture->width = (int32_t)width;
     picture->height = (int32_t)height;
+    picture->held = held;
     picture->channels = channels;
     picture->sample = sample;
     return DIO_OK;

@@ -16,12 +16,18 @@ enum {
 
 enum dio_sample { DIO_SAMPLE_U8, DIO_SAMPLE_U16 };
 
+/* A rectangle of pixels. */
+struct dio_region {
+    int32_t x, y, width, height;
+};
+
 /* Owns its memory; all zero is an empty picture.  A picture may be decoded into again and again: its buffers only grow,
  * so that a worker that keeps one allocates nothing per file.  Freed with dio_picture_free. */
 struct dio_picture {
     int32_t width, height, channels; /* after the orientation was applied */
     enum dio_sample sample;
-    void *data; /* height x width x channels, interleaved, rows without gaps; uint16_t in native order */
+    struct dio_region held; /* the part that `data` has; all of it unless a window was asked for */
+    void *data; /* height x width x channels of that part, interleaved, rows without gaps; uint16_t in native order */
 
     const char *codec;               /* "jpeg", "png", ...: static text */
     int32_t orientation;             /* as stored, 1..8; 1 where there is none or it makes no sense */
@@ -36,11 +42,19 @@ struct dio_picture {
     size_t spare_capacity;
 };
 
+/* What of a picture is wanted, asked when its size (turned) is known.  A decoder that can leaves the rest of the pixels
+ * out; what it makes of the wanted ones, and of damage anywhere in the file, is the same. */
+struct dio_window {
+    struct dio_region (*choose)(void *arg, int32_t width, int32_t height); /* not empty, and inside */
+    void *arg;
+};
+
 struct dio_decode_options {
     bool ignore_exif;   /* --exif ignore: leave the stored orientation, as torchvision's and timm's loaders do */
     bool allow_damaged; /* --allow-damaged: JPEG, PNG and PNM that end early are filled up with grey (128), with a
                            warning */
     bool quiet;         /* no warning message about damage; picture->damage holds the text */
+    const struct dio_window *window; /* borrowed; NULL: all of it */
 };
 
 /* Decodes the first picture of a file.  `name` is what messages call it (and what tells TGA, which has no signature).
@@ -76,9 +90,10 @@ bool dio_picture_has_extension(const char *name);
 dio_status dio_picture_reserve(struct dio_ctx *ctx, const char *name, int64_t width, int64_t height, int32_t channels,
                                enum dio_sample sample, struct dio_picture *picture);
 
+/* Of what is held. */
 static inline size_t dio_picture_bytes(const struct dio_picture *picture)
 {
-    return (size_t)picture->width * (size_t)picture->height * (size_t)picture->channels *
+    return (size_t)picture->held.width * (size_t)picture->held.height * (size_t)picture->channels *
            (picture->sample == DIO_SAMPLE_U16 ? 2u : 1u);
 }
 

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "image/jitter.h"
 #include "image/orient.h"
+#include "kernels/kernels.h"
 
 static float normalise(const struct dio_image_recipe *recipe, int32_t channel, double value, double largest)
 {
@@ -25,6 +26,7 @@ dio_status dio_prepare_init(struct dio_ctx *ctx, const struct dio_image_recipe *
         prepare->fill[c][0] = (uint16_t)rint(255 * mean);
         prepare->fill[c][1] = (uint16_t)rint(65535 * mean);
     }
+    dio_normalise_init(&prepare->normalise, recipe->channels, prepare->table, recipe->mean, recipe->std);
     return DIO_OK;
 }
 
@@ -39,6 +41,7 @@ void dio_prepare_scratch_free(struct dio_ctx *ctx, struct dio_prepare_scratch *s
     dio_resize_scratch_free(ctx, &scratch->resize);
     dio_free(ctx, scratch->canvas);
     dio_free(ctx, scratch->grey);
+    dio_free(ctx, scratch->row);
     *scratch = (struct dio_prepare_scratch){0};
 }
 
@@ -67,7 +70,7 @@ static dio_status check_channels(struct dio_ctx *ctx, const struct dio_image_rec
 static dio_status make_grey(struct dio_ctx *ctx, struct dio_prepare_scratch *scratch, const struct dio_picture *picture,
                             struct dio_picture *grey)
 {
-    const size_t pixels = (size_t)picture->width * (size_t)picture->height;
+    const size_t pixels = (size_t)picture->held.width * (size_t)picture->held.height;
     const bool deep = picture->sample == DIO_SAMPLE_U16;
     *grey = *picture;
     grey->channels = 1;
@@ -87,9 +90,10 @@ static dio_status make_grey(struct dio_ctx *ctx, struct dio_prepare_scratch *scr
 /* ---- Geometry: canvas of width x height, of which `inner` comes from a resize and the rest is filled ---- */
 
 struct layout {
-    struct dio_pixels source;
+    struct dio_region source;  /* of the picture */
     int32_t resized_width, resized_height;
-    int32_t x, y; /* place of the canvas in the resized picture; negative: filled up */
+    int32_t x, y;              /* place of the canvas in the resized picture; negative: filled up */
+    struct dio_region region;  /* of the resized picture, on the canvas; may be empty */
 };
 
 /* torchvision's centre: half of what is left over, round half to even; what is missing is shared, less of it in front.
@@ -99,25 +103,49 @@ static int32_t centre(int32_t size, int32_t crop)
     return size >= crop ? (int32_t)rint((size - crop) / 2.0) : -((crop - size) / 2);
 }
 
-static struct layout make_layout(const struct dio_image_recipe *recipe, const struct dio_view *view,
-                                 const struct dio_picture *picture)
+static void lay_source(const struct dio_image_recipe *recipe, const struct dio_view *view, int32_t width,
+                       int32_t height, struct layout *layout)
 {
-    struct layout layout = {.source = dio_pixels_of(picture, 0, 0, picture->width, picture->height)};
+    *layout = (struct layout){.source = {0, 0, width, height}};
     if (view && view->crop == DIO_CROP_RANDOM) {
-        layout.source = dio_pixels_of(picture, view->x, view->y, view->width, view->height);
-        layout.resized_width = recipe->width;
-        layout.resized_height = recipe->height;
-        return layout;
+        layout->source = (struct dio_region){view->x, view->y, view->width, view->height};
+        layout->resized_width = recipe->width;
+        layout->resized_height = recipe->height;
+        return;
     }
-    dio_image_recipe_resized(recipe, picture->width, picture->height, &layout.resized_width, &layout.resized_height);
+    dio_image_recipe_resized(recipe, width, height, &layout->resized_width, &layout->resized_height);
     if (view && view->crop == DIO_CROP_SHIFT) {
-        layout.x = view->x - view->pad;
-        layout.y = view->y - view->pad;
+        layout->x = view->x - view->pad;
+        layout->y = view->y - view->pad;
     } else {
-        layout.x = centre(layout.resized_width, recipe->width);
-        layout.y = centre(layout.resized_height, recipe->height);
+        layout->x = centre(layout->resized_width, recipe->width);
+        layout->y = centre(layout->resized_height, recipe->height);
     }
+}
+
+static struct layout make_layout(const struct dio_image_recipe *recipe, const struct dio_view *view, int32_t width,
+                                 int32_t height)
+{
+    struct layout layout;
+    lay_source(recipe, view, width, height, &layout);
+    struct dio_region region = {layout.x < 0 ? 0 : layout.x, layout.y < 0 ? 0 : layout.y, 0, 0};
+    const int64_t right = (int64_t)layout.x + recipe->width, bottom = (int64_t)layout.y + recipe->height;
+    region.width = (int32_t)(right < layout.resized_width ? right : layout.resized_width) - region.x;
+    region.height = (int32_t)(bottom < layout.resized_height ? bottom : layout.resized_height) - region.y;
+    layout.region = region;
     return layout;
+}
+
+struct dio_region dio_prepare_window(const struct dio_prepare *prepare, const struct dio_view *view, int32_t width,
+                                     int32_t height)
+{
+    const struct layout layout = make_layout(&prepare->recipe, view, width, height);
+    if (layout.region.width <= 0 || layout.region.height <= 0) return (struct dio_region){0, 0, 1, 1};
+    struct dio_region window = dio_resize_needs(layout.source.width, layout.source.height, layout.resized_width,
+                                                layout.resized_height, prepare->recipe.interpolation, &layout.region);
+    window.x += layout.source.x;
+    window.y += layout.source.y;
+    return window;
 }
 
 static void fill_canvas(const struct dio_prepare *prepare, const struct dio_picture *picture, bool mean_colour,
@@ -144,17 +172,16 @@ static dio_status draw_canvas(struct dio_ctx *ctx, const struct dio_prepare *pre
     const size_t stride = (size_t)recipe->width * pixel;
     uint8_t *canvas = grow(ctx, &scratch->canvas, &scratch->canvas_size, stride * (size_t)recipe->height);
     if (!canvas) return DIO_ERR_ENV;
-    const struct layout layout = make_layout(recipe, view, picture);
-    struct dio_region region = {layout.x < 0 ? 0 : layout.x, layout.y < 0 ? 0 : layout.y, 0, 0};
-    const int64_t right = (int64_t)layout.x + recipe->width, bottom = (int64_t)layout.y + recipe->height;
-    region.width = (int32_t)(right < layout.resized_width ? right : layout.resized_width) - region.x;
-    region.height = (int32_t)(bottom < layout.resized_height ? bottom : layout.resized_height) - region.y;
+    const struct layout layout = make_layout(recipe, view, picture->width, picture->height);
+    const struct dio_region region = layout.region;
     if (region.width < recipe->width || region.height < recipe->height) {
         fill_canvas(prepare, picture, recipe->fit == DIO_FIT_PAD && !(view && view->crop == DIO_CROP_SHIFT), canvas);
         if (region.width <= 0 || region.height <= 0) return DIO_OK; /* a shift that leaves the picture */
     }
     uint8_t *out = canvas + (size_t)(region.y - layout.y) * stride + (size_t)(region.x - layout.x) * pixel;
-    DIO_PASS(dio_resize(ctx, &layout.source, layout.resized_width, layout.resized_height, recipe->interpolation,
+    const struct dio_pixels source = dio_pixels_of(picture, layout.source.x, layout.source.y, layout.source.width,
+                                                   layout.source.height);
+    DIO_PASS(dio_resize(ctx, &source, layout.resized_width, layout.resized_height, recipe->interpolation,
                         recipe->pillow, &region, out, stride, &scratch->resize));
     if (view && view->jitter) {
         dio_jitter_apply(view, canvas, (size_t)recipe->width * (size_t)recipe->height, picture->channels,
@@ -184,27 +211,35 @@ static struct dio_turn turn_for(const struct dio_image_recipe *recipe, const str
     return dio_turn_of(view ? view->orientation : 1, recipe->width, recipe->height);
 }
 
-static void write_u8(const struct dio_prepare *prepare, const struct dio_turn *turn, const uint8_t *canvas,
-                     int32_t stored, float *out)
+/* One row of the turned canvas, with the channels of the recipe: in place where it lies so, else collected in `row`. */
+static const uint8_t *turned_row(const struct dio_turn *turn, const uint8_t *canvas, int32_t y, int32_t stored,
+                                 int32_t channels, uint8_t *row)
 {
-    const int32_t channels = prepare->recipe.channels;
-    const ptrdiff_t pixel = stored;
-    for (int32_t y = 0; y < turn->height; y++) {
-        const uint8_t *row = canvas + (turn->start + y * turn->row) * pixel;
+    const uint8_t *from = canvas + (turn->start + y * turn->row) * stored;
+    if (turn->column == 1 && stored == channels) return from;
+    const ptrdiff_t step = turn->column * stored;
+    uint8_t *to = row;
+    for (int32_t x = 0; x < turn->width; x++, from += step) {
         if (stored == 3 && channels == 3) {
-            const float *r = prepare->table[0], *g = prepare->table[1], *b = prepare->table[2];
-            for (int32_t x = 0; x < turn->width; x++, out += 3) {
-                const uint8_t *p = row + x * turn->column * 3;
-                out[0] = r[p[0]];
-                out[1] = g[p[1]];
-                out[2] = b[p[2]];
-            }
+            to[0] = from[0];
+            to[1] = from[1];
+            to[2] = from[2];
+            to += 3;
             continue;
         }
-        for (int32_t x = 0; x < turn->width; x++) {
-            const uint8_t *p = row + x * turn->column * pixel;
-            for (int32_t c = 0; c < channels; c++) *out++ = prepare->table[c][p[stored == 1 ? 0 : c]];
-        }
+        for (int32_t c = 0; c < channels; c++) *to++ = from[stored == 1 ? 0 : c];
+    }
+    return row;
+}
+
+static void write_u8(const struct dio_kernels *kernels, const struct dio_prepare *prepare, const struct dio_turn *turn,
+                     const uint8_t *canvas, int32_t stored, uint8_t *row, float *out)
+{
+    const int32_t channels = prepare->recipe.channels;
+    const int64_t samples = (int64_t)turn->width * channels;
+    for (int32_t y = 0; y < turn->height; y++, out += samples) {
+        const uint8_t *from = turned_row(turn, canvas, y, stored, channels, row);
+        (kernels ? kernels->normalise_u8 : dio_normalise_u8_plain)(&prepare->normalise, from, samples, out);
     }
 }
 
@@ -230,8 +265,13 @@ dio_status dio_prepare_run(struct dio_ctx *ctx, const struct dio_prepare *prepar
     int32_t stored = 0;
     DIO_PASS(make_canvas(ctx, prepare, view, name, picture, scratch, &stored));
     const struct dio_turn turn = turn_for(&prepare->recipe, view);
-    if (picture->sample == DIO_SAMPLE_U16) write_u16(prepare, &turn, scratch->canvas, stored, out);
-    else write_u8(prepare, &turn, scratch->canvas, stored, out);
+    if (picture->sample == DIO_SAMPLE_U16) {
+        write_u16(prepare, &turn, scratch->canvas, stored, out);
+        return DIO_OK;
+    }
+    uint8_t *row = grow(ctx, &scratch->row, &scratch->row_size, (size_t)turn.width * (size_t)prepare->recipe.channels);
+    if (!row) return DIO_ERR_ENV;
+    write_u8(ctx->kernels, prepare, &turn, scratch->canvas, stored, row, out);
     return DIO_OK;
 }
 

@@ -7,11 +7,13 @@
 #include "image/picture.h"
 #include "image/recipe.h"
 #include "image/resize.h"
+#include "kernels/resize.h"
 
 /* A recipe with its tables; read-only once made, shared by all workers. */
 struct dio_prepare {
     struct dio_image_recipe recipe;
     float (*table)[256];   /* per channel: the number for each 8-bit sample, (v/255 - mean)/std in float32 */
+    struct dio_normalise normalise; /* the same table, for the kernels */
     uint16_t fill[DIO_PICTURE_MAX_CHANNELS][2]; /* mean colour as 8-bit and as 16-bit sample, for fit pad */
 };
 
@@ -22,10 +24,14 @@ void dio_prepare_free(struct dio_ctx *ctx, struct dio_prepare *prepare);
 /* One a worker; all zero at first; grows to what the largest picture needed. */
 struct dio_prepare_scratch {
     struct dio_resize_scratch resize;
-    void *canvas, *grey;
-    size_t canvas_size, grey_size;
+    void *canvas, *grey, *row;
+    size_t canvas_size, grey_size, row_size;
 };
 void dio_prepare_scratch_free(struct dio_ctx *ctx, struct dio_prepare_scratch *scratch);
+
+/* The part of a picture of width x height that a view needs; a decoder may leave the rest out (struct dio_window). */
+struct dio_region dio_prepare_window(const struct dio_prepare *prepare, const struct dio_view *view, int32_t width,
+                                     int32_t height);
 
 /* Writes height x width x channels float32 (NHWC, one slot of a batch) of the recipe to `out`.  view NULL: the
  * evaluation transform.  A grey picture gives its value to every channel of a colour recipe; a colour picture is made

@@ -7,10 +7,9 @@
 
 #include "base/checked.h"
 #include "base/memory.h"
+#include "kernels/kernels.h"
 
-enum { PRECISION = 22 };
-
-enum block { BLOCK_TEMPORARY, BLOCK_ACROSS, BLOCK_DOWN, BLOCK_SUMS };
+enum block { BLOCK_TEMPORARY, BLOCK_ACROSS, BLOCK_DOWN, BLOCK_PASS };
 
 /* Where the samples of one axis come from: `count` outputs, each `first[i]` .. `first[i] + taps[i] - 1` of the input,
  * with `width` slots of weights for each. */
@@ -24,13 +23,16 @@ struct axis {
 struct dio_pixels dio_pixels_of(const struct dio_picture *picture, int32_t x, int32_t y, int32_t width, int32_t height)
 {
     const size_t pixel = (size_t)picture->channels * (picture->sample == DIO_SAMPLE_U16 ? 2u : 1u);
-    const size_t stride = pixel * (size_t)picture->width;
-    return (struct dio_pixels){(const uint8_t *)picture->data + (size_t)y * stride + (size_t)x * pixel,
-                               stride,
-                               width,
-                               height,
-                               picture->channels,
-                               picture->sample};
+    const struct dio_region *held = &picture->held;
+    const size_t stride = pixel * (size_t)held->width;
+    struct dio_pixels pixels = {picture->data, stride, width, height, picture->channels, picture->sample, 0, 0};
+    /* What is held begins before the part, or within it. */
+    const int32_t left = x - held->x, top = y - held->y;
+    if (top > 0) pixels.data = (const uint8_t *)pixels.data + (size_t)top * stride;
+    if (left > 0) pixels.data = (const uint8_t *)pixels.data + (size_t)left * pixel;
+    pixels.left = left < 0 ? -left : 0;
+    pixels.top = top < 0 ? -top : 0;
+    return pixels;
 }
 
 void dio_resize_scratch_free(struct dio_ctx *ctx, struct dio_resize_scratch *scratch)
@@ -44,7 +46,7 @@ static void *grow(struct dio_ctx *ctx, struct dio_resize_scratch *scratch, enum 
     if (scratch->blocks[block] && scratch->sizes[block] >= size) return scratch->blocks[block];
     dio_free(ctx, scratch->blocks[block]);
     scratch->sizes[block] = 0;
-    scratch->blocks[block] = dio_alloc(ctx, size, "resizing a picture");
+    scratch->blocks[block] = dio_alloc_aligned(ctx, size, "resizing a picture");
     if (scratch->blocks[block]) scratch->sizes[block] = size;
     return scratch->blocks[block];
 }
@@ -110,33 +112,32 @@ static struct filter filter_of(enum dio_interpolation interpolation)
 
 /* ---- Weights ---- */
 
-static dio_status make_axis(struct dio_ctx *ctx, struct dio_resize_scratch *scratch, enum block block, int32_t in,
-                            int32_t out, int32_t from, int32_t count, enum dio_interpolation interpolation, bool fixed,
-                            struct axis *axis)
+static int32_t slots_of(int32_t in, int32_t out, enum dio_interpolation interpolation)
 {
-    const struct filter filter = filter_of(interpolation);
-    const double scale = (double)in / out, filter_scale = scale < 1.0 ? 1.0 : scale;
-    const double support = filter.support * filter_scale, inverse = 1.0 / filter_scale;
+    const double scale = (double)in / out, support = filter_of(interpolation).support * (scale < 1.0 ? 1.0 : scale);
     const double most = ceil(support) * 2 + 1;
-    *axis = (struct axis){.count = count, .width = most < in ? (int32_t)most : in};
+    return most < in ? (int32_t)most : in;
+}
 
-    size_t slots = 0, bytes = 0;
-    if (!dio_mul_size((size_t)count, (size_t)axis->width, &slots) ||
-        !dio_mul_size(slots, sizeof(double) + sizeof(int32_t), &bytes) ||
-        !dio_add_size(bytes, (size_t)count * 2 * sizeof(int32_t), &bytes)) {
-        bytes = SIZE_MAX;
-    }
-    axis->weights = grow(ctx, scratch, block, bytes);
-    if (!axis->weights) return DIO_ERR_ENV;
-    axis->fixed = (int32_t *)(axis->weights + slots);
-    axis->first = axis->fixed + slots;
-    axis->taps = axis->first + count;
+/* Where output i of an axis looks: the first sample, and one past the last. */
+static void taps_of(int32_t in, double scale, double support, int32_t i, int32_t *first, int32_t *end)
+{
+    const double center = (i + 0.5) * scale;
+    /* Pillow converts to int, which truncates; both ends lie within the input afterwards. */
+    const double lo = center - support + 0.5, hi = center + support + 0.5;
+    *first = lo < 0 ? 0 : (int32_t)lo;
+    *end = hi > in ? in : (int32_t)hi;
+}
 
-    for (int32_t i = 0; i < count; i++) {
-        const double center = (from + i + 0.5) * scale;
-        /* Pillow converts to int, which truncates; both ends lie within the input afterwards. */
-        const double lo = center - support + 0.5, hi = center + support + 0.5;
-        const int32_t first = lo < 0 ? 0 : (int32_t)lo, last = hi > in ? in : (int32_t)hi;
+static void compute_weights(const struct dio_resize_key *key, const struct axis *axis)
+{
+    const struct filter filter = filter_of(key->interpolation);
+    const double scale = (double)key->in / key->out, filter_scale = scale < 1.0 ? 1.0 : scale;
+    const double support = filter.support * filter_scale, inverse = 1.0 / filter_scale;
+    for (int32_t i = 0; i < axis->count; i++) {
+        const double center = (key->from + i + 0.5) * scale;
+        int32_t first = 0, last = 0;
+        taps_of(key->in, scale, support, key->from + i, &first, &last);
         double *w = axis->weights + (size_t)i * (size_t)axis->width;
         double sum = 0.0;
         for (int32_t j = 0; j < last - first; j++) {
@@ -149,75 +150,67 @@ static dio_status make_axis(struct dio_ctx *ctx, struct dio_resize_scratch *scra
         axis->first[i] = first;
         axis->taps[i] = last - first;
         int32_t *k = axis->fixed + (size_t)i * (size_t)axis->width;
-        for (int32_t j = 0; fixed && j < last - first; j++) {
-            k[j] = (int32_t)(w[j] < 0 ? w[j] * (1 << PRECISION) - 0.5 : w[j] * (1 << PRECISION) + 0.5);
+        for (int32_t j = 0; key->fixed && j < last - first; j++) {
+            k[j] = (int32_t)(w[j] < 0 ? w[j] * (1 << DIO_RESIZE_BITS) - 0.5 : w[j] * (1 << DIO_RESIZE_BITS) + 0.5);
         }
     }
+}
+
+/* The weights of the last picture serve again when this one asks for the same: pictures of one size often follow each
+ * other. */
+static dio_status make_axis(struct dio_ctx *ctx, struct dio_resize_scratch *scratch, enum block block,
+                            const struct dio_resize_key *key, struct axis *axis)
+{
+    struct dio_resize_key *kept = &scratch->keys[block == BLOCK_DOWN];
+    const struct dio_resize_key before = *kept;
+    *axis = (struct axis){.count = key->count, .width = slots_of(key->in, key->out, key->interpolation)};
+    size_t slots = 0, bytes = 0;
+    if (!dio_mul_size((size_t)axis->count, (size_t)axis->width, &slots) ||
+        !dio_mul_size(slots, sizeof(double) + sizeof(int32_t), &bytes) ||
+        !dio_add_size(bytes, (size_t)axis->count * 2 * sizeof(int32_t), &bytes)) {
+        bytes = SIZE_MAX;
+    }
+    *kept = (struct dio_resize_key){0};
+    axis->weights = grow(ctx, scratch, block, bytes);
+    if (!axis->weights) return DIO_ERR_ENV;
+    axis->fixed = (int32_t *)(axis->weights + slots);
+    axis->first = axis->fixed + slots;
+    axis->taps = axis->first + axis->count;
+    const bool same = before.in == key->in && before.out == key->out && before.from == key->from &&
+                      before.count == key->count && before.interpolation == key->interpolation &&
+                      before.fixed == key->fixed;
+    if (!same) compute_weights(key, axis);
+    *kept = *key;
     return DIO_OK;
 }
 
-/* ---- Passes over 8-bit samples ---- */
-
-static inline uint8_t to_u8(int32_t sum)
+/* First and one past the last input sample that outputs from .. from + count - 1 need. */
+static void range_of(int32_t in, int32_t out, enum dio_interpolation interpolation, int32_t from, int32_t count,
+                     int32_t *first, int32_t *end)
 {
-    const int32_t v = sum >> PRECISION;
-    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+    *first = from;
+    *end = from + count;
+    if (in == out) return;
+    if (interpolation == DIO_NEAREST) { /* sums of steps, which rounding may move by one */
+        const double step = (double)in / out;
+        const int32_t lo = (int32_t)(step * from) - 1, hi = (int32_t)(step * (from + count)) + 2;
+        *first = lo < 0 ? 0 : lo;
+        *end = hi > in ? in : hi;
+        return;
+    }
+    const double scale = (double)in / out, support = filter_of(interpolation).support * (scale < 1.0 ? 1.0 : scale);
+    int32_t unused = 0;
+    taps_of(in, scale, support, from, first, &unused);
+    taps_of(in, scale, support, from + count - 1, &unused, end);
 }
 
-/* Modulo 2^32: the sums stay below 2^31 (the largest, lanczos, has weights of 1.3 times 2^22 in absolute value), and
- * unsigned arithmetic leaves nothing undefined on the way. */
-static inline uint32_t product(int32_t weight, uint8_t sample)
+struct dio_region dio_resize_needs(int32_t width, int32_t height, int32_t out_width, int32_t out_height,
+                                   enum dio_interpolation interpolation, const struct dio_region *region)
 {
-    return (uint32_t)weight * sample;
-}
-
-static void across3_u8(const uint8_t *in, int32_t shift, const struct axis *axis, uint8_t *out)
-{
-    for (int32_t x = 0; x < axis->count; x++, out += 3) {
-        const int32_t *k = axis->fixed + (size_t)x * (size_t)axis->width;
-        const uint8_t *p = in + (ptrdiff_t)(axis->first[x] - shift) * 3;
-        uint32_t r = 1u << (PRECISION - 1), g = r, b = r;
-        for (int32_t j = 0; j < axis->taps[x]; j++, p += 3) {
-            r += product(k[j], p[0]);
-            g += product(k[j], p[1]);
-            b += product(k[j], p[2]);
-        }
-        out[0] = to_u8((int32_t)r);
-        out[1] = to_u8((int32_t)g);
-        out[2] = to_u8((int32_t)b);
-    }
-}
-
-static void across_u8(const uint8_t *in, int32_t shift, int32_t channels, const struct axis *axis, uint8_t *out)
-{
-    for (int32_t x = 0; x < axis->count; x++) {
-        const int32_t *k = axis->fixed + (size_t)x * (size_t)axis->width;
-        for (int32_t c = 0; c < channels; c++) {
-            const uint8_t *p = in + (ptrdiff_t)(axis->first[x] - shift) * channels + c;
-            uint32_t sum = 1u << (PRECISION - 1);
-            for (int32_t j = 0; j < axis->taps[x]; j++, p += channels) sum += product(k[j], *p);
-            *out++ = to_u8((int32_t)sum);
-        }
-    }
-}
-
-/* One output row from rows in + first * stride ... */
-static void down_u8(const uint8_t *in, size_t stride, const int32_t *k, int32_t taps, size_t samples,
-                    uint32_t *restrict sums, uint8_t *restrict out)
-{
-    for (size_t i = 0; i < samples; i++) sums[i] = 1u << (PRECISION - 1);
-    int32_t j = 0;
-    for (; j + 1 < taps; j += 2) { /* two rows at a time: half the traffic over the sums */
-        const uint8_t *restrict a = in + (size_t)j * stride, *restrict b = a + stride;
-        const uint32_t ka = (uint32_t)k[j], kb = (uint32_t)k[j + 1];
-        for (size_t i = 0; i < samples; i++) sums[i] += ka * a[i] + kb * b[i];
-    }
-    for (; j < taps; j++) {
-        const uint8_t *restrict a = in + (size_t)j * stride;
-        const uint32_t ka = (uint32_t)k[j];
-        for (size_t i = 0; i < samples; i++) sums[i] += ka * a[i];
-    }
-    for (size_t i = 0; i < samples; i++) out[i] = to_u8((int32_t)sums[i]);
+    int32_t left = 0, right = 0, top = 0, bottom = 0;
+    range_of(width, out_width, interpolation, region->x, region->width, &left, &right);
+    range_of(height, out_height, interpolation, region->y, region->height, &top, &bottom);
+    return (struct dio_region){left, top, right - left, bottom - top};
 }
 
 /* ---- Passes over 16-bit samples: sums in double, in order, rounded half away from zero ---- */
@@ -254,47 +247,53 @@ static void down_u16(const uint8_t *in, size_t stride, const double *w, int32_t 
 
 /* ---- The two passes over whichever ---- */
 
-static void pass_across(const struct dio_pixels *in, int32_t shift, const struct axis *axis, uint8_t *out,
-                        size_t out_stride)
+static struct dio_resize_axis fixed_axis(const struct axis *axis)
 {
+    return (struct dio_resize_axis){axis->count, axis->width, axis->first, axis->taps, axis->fixed};
+}
+
+static void pass_across(const struct dio_kernels *kernels, const struct dio_pixels *in, int32_t shift,
+                        const struct axis *axis, void *scratch, uint8_t *out, size_t out_stride)
+{
+    if (in->sample == DIO_SAMPLE_U8) {
+        const struct dio_resize_axis fixed = fixed_axis(axis);
+        (kernels ? kernels->resize_across : dio_resize_across_plain)(
+            &(struct dio_resize_across){&fixed, in->data, in->stride, in->height, in->width, shift, in->channels, out,
+                                        out_stride, scratch});
+        return;
+    }
     for (int32_t y = 0; y < in->height; y++) {
-        const uint8_t *from = (const uint8_t *)in->data + (size_t)y * in->stride;
+        const void *from = (const uint8_t *)in->data + (size_t)y * in->stride;
         void *to = out + (size_t)y * out_stride;
-        if (in->sample == DIO_SAMPLE_U16) {
-            across_u16((const uint16_t *)(const void *)from, shift, in->channels, axis, to);
-        } else if (in->channels == 3) {
-            across3_u8(from, shift, axis, to);
-        } else {
-            across_u8(from, shift, in->channels, axis, to);
-        }
+        across_u16(from, shift, in->channels, axis, to);
     }
 }
 
-static void pass_down(const struct dio_pixels *in, int32_t shift, const struct axis *axis, void *sums, uint8_t *out,
-                      size_t out_stride)
+static void pass_down(const struct dio_kernels *kernels, const struct dio_pixels *in, int32_t shift,
+                      const struct axis *axis, void *scratch, uint8_t *out, size_t out_stride)
 {
     const size_t samples = (size_t)in->width * (size_t)in->channels;
+    if (in->sample == DIO_SAMPLE_U8) {
+        const struct dio_resize_axis fixed = fixed_axis(axis);
+        (kernels ? kernels->resize_down : dio_resize_down_plain)(
+            &(struct dio_resize_down){&fixed, in->data, in->stride, samples, shift, out, out_stride, scratch});
+        return;
+    }
     for (int32_t y = 0; y < axis->count; y++) {
         const uint8_t *from = (const uint8_t *)in->data + (ptrdiff_t)(axis->first[y] - shift) * (ptrdiff_t)in->stride;
-        const size_t weights = (size_t)y * (size_t)axis->width;
         void *to = out + (size_t)y * out_stride;
-        if (in->sample == DIO_SAMPLE_U16) {
-            down_u16(from, in->stride, axis->weights + weights, axis->taps[y], samples, sums, to);
-        } else {
-            down_u8(from, in->stride, axis->fixed + weights, axis->taps[y], samples, sums, to);
-        }
+        down_u16(from, in->stride, axis->weights + (size_t)y * (size_t)axis->width, axis->taps[y], samples, scratch, to);
     }
 }
 
-/* First and one past the last input sample that an axis needs. */
-static void range_of(const struct axis *axis, int32_t *first, int32_t *end)
+/* What either pass works in. */
+static size_t pass_scratch(const struct axis *across, const struct axis *down, int32_t widest,
+                           const struct dio_pixels *in)
 {
-    *first = axis->first[0];
-    *end = axis->first[0] + axis->taps[0];
-    for (int32_t i = 1; i < axis->count; i++) {
-        if (axis->first[i] < *first) *first = axis->first[i];
-        if (axis->first[i] + axis->taps[i] > *end) *end = axis->first[i] + axis->taps[i];
-    }
+    if (in->sample == DIO_SAMPLE_U16) return (size_t)widest * (size_t)in->channels * sizeof(double);
+    const size_t a = across->count ? dio_resize_across_scratch(across->count, across->width, in->channels) : 0;
+    const size_t b = dio_resize_down_scratch(down->width);
+    return a > b ? a : b;
 }
 
 static size_t pixel_bytes(const struct dio_pixels *in)
@@ -305,9 +304,10 @@ static size_t pixel_bytes(const struct dio_pixels *in)
 static struct dio_pixels part_of(const struct dio_pixels *in, int32_t x, int32_t y, int32_t width, int32_t height)
 {
     struct dio_pixels part = *in;
-    part.data = (const uint8_t *)in->data + (size_t)y * in->stride + (size_t)x * pixel_bytes(in);
+    part.data = (const uint8_t *)in->data + (size_t)(y - in->top) * in->stride + (size_t)(x - in->left) * pixel_bytes(in);
     part.width = width;
     part.height = height;
+    part.left = part.top = 0;
     return part;
 }
 
@@ -335,6 +335,7 @@ static dio_status resize_nearest(struct dio_ctx *ctx, const struct dio_pixels *i
                                  int32_t out_height, const struct dio_region *region, void *out, size_t out_stride,
                                  struct dio_resize_scratch *scratch)
 {
+    scratch->keys[0] = scratch->keys[1] = (struct dio_resize_key){0};
     int32_t *columns = grow(ctx, scratch, BLOCK_ACROSS, (size_t)region->width * sizeof *columns);
     int32_t *rows = grow(ctx, scratch, BLOCK_DOWN, (size_t)region->height * sizeof *rows);
     if (!columns || !rows) return DIO_ERR_ENV;
@@ -342,9 +343,11 @@ static dio_status resize_nearest(struct dio_ctx *ctx, const struct dio_pixels *i
     nearest_indices(in->height, out_height, region->y, region->height, rows);
     const size_t pixel = pixel_bytes(in);
     for (int32_t y = 0; y < region->height; y++) {
-        const uint8_t *from = (const uint8_t *)in->data + (size_t)rows[y] * in->stride;
+        const uint8_t *from = (const uint8_t *)in->data + (size_t)(rows[y] - in->top) * in->stride;
         uint8_t *to = (uint8_t *)out + (size_t)y * out_stride;
-        for (int32_t x = 0; x < region->width; x++, to += pixel) memcpy(to, from + (size_t)columns[x] * pixel, pixel);
+        for (int32_t x = 0; x < region->width; x++, to += pixel) {
+            memcpy(to, from + (size_t)(columns[x] - in->left) * pixel, pixel);
+        }
     }
     return DIO_OK;
 }
@@ -363,28 +366,27 @@ dio_status dio_resize(struct dio_ctx *ctx, const struct dio_pixels *in, int32_t 
     }
 
     const bool fixed = in->sample == DIO_SAMPLE_U8;
+    const struct dio_region need =
+        dio_resize_needs(in->width, in->height, out_width, out_height, interpolation, region);
     struct axis x_axis = {0}, y_axis = {0};
-    int32_t left = region->x, right = region->x + region->width, top = region->y, bottom = region->y + region->height;
     if (across) {
-        DIO_PASS(make_axis(ctx, scratch, BLOCK_ACROSS, in->width, out_width, region->x, region->width, interpolation,
-                           fixed, &x_axis));
-        range_of(&x_axis, &left, &right);
+        const struct dio_resize_key key = {in->width, out_width, region->x, region->width, interpolation, fixed};
+        DIO_PASS(make_axis(ctx, scratch, BLOCK_ACROSS, &key, &x_axis));
     }
     if (down) {
-        DIO_PASS(make_axis(ctx, scratch, BLOCK_DOWN, in->height, out_height, region->y, region->height, interpolation,
-                           fixed, &y_axis));
-        range_of(&y_axis, &top, &bottom);
+        const struct dio_resize_key key = {in->height, out_height, region->y, region->height, interpolation, fixed};
+        DIO_PASS(make_axis(ctx, scratch, BLOCK_DOWN, &key, &y_axis));
     }
-    const struct dio_pixels needed = part_of(in, left, top, right - left, bottom - top);
+    const struct dio_pixels needed = part_of(in, need.x, need.y, need.width, need.height);
+    const int32_t widest = need.width > region->width ? need.width : region->width;
+    void *pass = grow(ctx, scratch, BLOCK_PASS, pass_scratch(&x_axis, &y_axis, widest, in));
+    if (!pass) return DIO_ERR_ENV;
     if (!down) {
-        pass_across(&needed, left, &x_axis, out, out_stride);
+        pass_across(ctx->kernels, &needed, need.x, &x_axis, pass, out, out_stride);
         return DIO_OK;
     }
-    const size_t widest = (size_t)(needed.width > region->width ? needed.width : region->width) * (size_t)in->channels;
-    void *sums = grow(ctx, scratch, BLOCK_SUMS, widest * sizeof(double));
-    if (!sums) return DIO_ERR_ENV;
     if (!across) {
-        pass_down(&needed, top, &y_axis, sums, out, out_stride);
+        pass_down(ctx->kernels, &needed, need.y, &y_axis, pass, out, out_stride);
         return DIO_OK;
     }
     const int64_t lost_height = (int64_t)in->height - out_height, lost_width = (int64_t)in->width - out_width;
@@ -397,11 +399,11 @@ dio_status dio_resize(struct dio_ctx *ctx, const struct dio_pixels *in, int32_t 
     if (!temporary) return DIO_ERR_ENV;
     between.data = temporary;
     if (down_first) {
-        pass_down(&needed, top, &y_axis, sums, temporary, between.stride);
-        pass_across(&between, left, &x_axis, out, out_stride);
+        pass_down(ctx->kernels, &needed, need.y, &y_axis, pass, temporary, between.stride);
+        pass_across(ctx->kernels, &between, need.x, &x_axis, pass, out, out_stride);
     } else {
-        pass_across(&needed, left, &x_axis, temporary, between.stride);
-        pass_down(&between, top, &y_axis, sums, out, out_stride);
+        pass_across(ctx->kernels, &needed, need.x, &x_axis, pass, temporary, between.stride);
+        pass_down(ctx->kernels, &between, need.y, &y_axis, pass, out, out_stride);
     }
     return DIO_OK;
 }

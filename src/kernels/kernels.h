@@ -12,6 +12,7 @@
 #include "kernels/gemm.h"
 #include "kernels/int8.h"
 #include "kernels/peak.h"
+#include "kernels/resize.h"
 #include "kernels/rows.h"
 #include "kernels/winograd.h"
 

@@ -60,7 +60,8 @@ dio_status dio_evaluate(struct dio_ctx *ctx, const struct dio_model *model, cons
     int64_t batch = options->batch > 0 ? options->batch : DEFAULT_BATCH;
     struct dio_loader_options loading = {.dataset = dataset, .prepare = &prepare, .order = items, .count = n_items,
                                          .batch = (size_t)batch, .decode = {.ignore_exif = model->recipe.ignore_exif,
-                                                    .allow_damaged = options->allow_damaged}};
+                                                    .allow_damaged = options->allow_damaged},
+                                         .no_digests = true};
     struct dio_plan_options planning = {.batch = batch, .memory_limit = ctx->cpu.memory_limit, .exact = options->exact,
                                         .precision = options->precision};
     *evaluation = (struct dio_evaluation){.n_classes = (size_t)model->n_classes};

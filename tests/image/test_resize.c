@@ -1,6 +1,7 @@
-/* Pillow's resize, byte for byte: 20 pictures, 6 filters, both orders of the passes; regions equal the whole. */
+/* Pillow's resize, byte for byte at every level: 20 pictures, 6 filters, both orders of the passes; regions equal the whole. */
 #include "image/resize.h"
 
+#include "kernels/kernels.h"
 #include "pattern.h"
 
 struct golden {
@@ -18,7 +19,7 @@ static void check_row(char **f, void *arg)
     enum dio_interpolation interpolation = DIO_NEAREST;
     assert_true(dio_interpolation_from_name(f[1], &interpolation));
     /* The column says which order Pillow 13 took; where it is down first, Pillow 12 gives other bytes. */
-    const struct dio_pixels in = {golden->source + atol(f[7]), (size_t)w * 3, w, h, 3, DIO_SAMPLE_U8};
+    const struct dio_pixels in = {golden->source + atol(f[7]), (size_t)w * 3, w, h, 3, DIO_SAMPLE_U8, 0, 0};
     const struct dio_region whole = {0, 0, ow, oh};
     const size_t bytes = (size_t)ow * (size_t)oh * 3;
     uint8_t *out = malloc(bytes), *part = malloc(bytes);
@@ -57,11 +58,17 @@ static void test_golden(void **state)
     struct test_ctx test;
     test_begin(&test);
     struct golden golden = {.test = &test};
+    struct dio_kernels kernels;
     golden.source = (uint8_t *)test_read(test_source_path("image/golden/resize_src.bin"), NULL);
     golden.expected = (uint8_t *)test_read(test_source_path("image/golden/resize_out.bin"), NULL);
-    const int rows = for_each_row(test_source_path("image/golden/resize.csv"), 10, check_row, &golden);
-    assert_int_equal(rows, 120);
-    assert_int_equal(golden.checked, 120);
+    const int levels = (int)dio_kernels_best(&test.ctx.cpu) + 1;
+    for (int level = -1; level < levels; level++) { /* -1: a context without kernels */
+        if (level >= 0) dio_kernels_select(&test.ctx.cpu, (enum dio_isa)level, &kernels);
+        test.ctx.kernels = level >= 0 ? &kernels : NULL;
+        const int rows = for_each_row(test_source_path("image/golden/resize.csv"), 10, check_row, &golden);
+        assert_int_equal(rows, 120);
+    }
+    assert_int_equal(golden.checked, 120 * (levels + 1));
     assert_true(golden.regions > 200);
     free(golden.source);
     free(golden.expected);
@@ -109,7 +116,7 @@ static dio_status resize_once(struct test_ctx *test, void *arg)
 {
     (void)arg;
     uint8_t in[20 * 30 * 3] = {0}, out[9 * 8 * 3];
-    const struct dio_pixels pixels = {in, 60, 20, 30, 3, DIO_SAMPLE_U8};
+    const struct dio_pixels pixels = {in, 60, 20, 30, 3, DIO_SAMPLE_U8, 0, 0};
     const struct dio_region whole = {0, 0, 9, 8};
     struct dio_resize_scratch scratch = {0};
     dio_status status = dio_resize(&test->ctx, &pixels, 9, 8, DIO_LANCZOS, DIO_PILLOW_13, &whole, out, 27, &scratch);

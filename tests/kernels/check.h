@@ -67,5 +67,8 @@ void check_softmax_dx_rows(struct run *run);
 /* In double: the activation of x, and its slope there. */
 double curve(enum dio_act act, double x);
 double curve_slope(enum dio_act act, double x);
+void check_resize_across(struct run *run);
+void check_resize_down(struct run *run);
+void check_normalise_u8(struct run *run);
 
 #endif
