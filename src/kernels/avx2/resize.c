@@ -210,7 +210,8 @@ static bool across_wide(const struct dio_resize_across *job)
     return true;
 }
 
-static void resize_across(const struct dio_resize_across *job)
+dio_resize_across_fn dio_resize_across_avx2; /* the level of VNNI falls back on it */
+void dio_resize_across_avx2(const struct dio_resize_across *job)
 {
     if (weights_fit(job->axis) && (across_dense(job) || across_wide(job))) return;
     for (int32_t y = 0; y < job->rows; y++) plain_row(job, y);
@@ -302,7 +303,7 @@ static void normalise_u8(const struct dio_normalise *n, const uint8_t *in, int64
 void dio_fill_resize_avx2(struct dio_kernels *kernels);
 void dio_fill_resize_avx2(struct dio_kernels *kernels)
 {
-    kernels->resize_across = resize_across;
+    kernels->resize_across = dio_resize_across_avx2;
     kernels->resize_down = resize_down;
     kernels->normalise_u8 = normalise_u8;
 }
