@@ -11,7 +11,7 @@
 #include "graph/passes.h"
 #include "graph/plan_internal.h"
 
-enum { CHUNK = 32, MAX_GROUP = 8, USUAL_L2 = 1 << 20 };
+enum { CHUNK = 16, MAX_GROUP = 8, USUAL_L2 = 1 << 20 };
 
 /* ---- preparing ---- */
 
@@ -49,7 +49,8 @@ static size_t weight_bytes(const struct dio_plan_step *slot)
     return bytes;
 }
 
-/* How many steps from the first on have weights that are small beside the cache or beside their activations. */
+/* How many steps from the first on have weights that are small beside their activations, or that a third-level cache holds
+ * with those of the steps around them, whence they come fast enough for one image. */
 static void choose_depth(struct dio_plan *plan)
 {
     size_t l2 = plan->ctx->cpu.l2 ? plan->ctx->cpu.l2 : USUAL_L2;
@@ -58,7 +59,7 @@ static void choose_depth(struct dio_plan *plan)
         size_t activations = plan->values[slot->outputs[0]].image_bytes;
         for (int i = 0; i < slot->step.n_inputs; i++) activations += plan->values[slot->inputs[i]].image_bytes;
         size_t weights = weight_bytes(slot);
-        if (weights > l2 / 2 && weights > activations) break;
+        if (weights > l2 * 5 / 2 && weights > activations) break;
     }
     if (plan->n_deep < 2) plan->n_deep = 0;
 }
