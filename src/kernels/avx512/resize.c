@@ -46,7 +46,8 @@ static inline void down_block(const uint8_t *in, size_t stride, const int32_t *w
     _mm512_storeu_si512(out, _mm512_packus_epi16(a, b));
 }
 
-static void resize_down(const struct dio_resize_down *job)
+dio_resize_down_fn dio_resize_down_avx512; /* the level of VNNI takes it where taps are few */
+void dio_resize_down_avx512(const struct dio_resize_down *job)
 {
     const struct dio_resize_axis *axis = job->axis;
     for (int32_t y = 0; y < axis->count; y++) {
@@ -90,6 +91,6 @@ static void normalise_u8(const struct dio_normalise *n, const uint8_t *in, int64
 void dio_fill_resize_avx512(struct dio_kernels *kernels);
 void dio_fill_resize_avx512(struct dio_kernels *kernels)
 {
-    kernels->resize_down = resize_down;
+    kernels->resize_down = dio_resize_down_avx512;
     kernels->normalise_u8 = normalise_u8;
 }

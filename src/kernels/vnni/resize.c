@@ -9,8 +9,10 @@
 
 enum { LOAD = 128, LANES = 16, BLOCK = 64 };
 
-/* For what 128 bytes do not reach, and rows that are shorter. */
+/* For what 128 bytes do not reach, rows that are shorter, and sums of so few taps that three digits cost more than two
+ * halves. */
 dio_resize_across_fn dio_resize_across_avx2;
+dio_resize_down_fn dio_resize_down_avx512;
 
 static inline bool digits_of(int32_t weight, int8_t *digits, size_t step)
 {
@@ -61,15 +63,20 @@ static bool pack_part(const struct dio_resize_across *job, int64_t output, int32
     const int64_t outputs = (int64_t)axis->count * channels;
     int32_t at[64], first = INT32_MAX, last = 0;
     memset(part, 0, sizeof *part);
-    for (int i = 0; i < 64; i++) {
-        const int64_t o = output + i / 4;
-        const int32_t x = (int32_t)(o / channels), tap = 4 * chunk + i % 4;
-        at[i] = -1;
-        if (o >= outputs || tap >= axis->taps[x]) continue;
-        at[i] = (axis->first[x] - job->shift + tap) * channels + (int32_t)(o % channels);
-        first = at[i] < first ? at[i] : first;
-        last = at[i] > last ? at[i] : last;
-        if (!digits_of(axis->weights[(size_t)x * (size_t)axis->width + (size_t)tap], &part->digits[0][i], 64)) return false;
+    int32_t x = (int32_t)(output / channels), c = (int32_t)(output % channels);
+    memset(at, -1, sizeof at);
+    for (int lane = 0; lane < LANES && output + lane < outputs; lane++) {
+        const int32_t *w = axis->weights + (size_t)x * (size_t)axis->width;
+        for (int32_t tap = 4 * chunk, i = 4 * lane; i < 4 * lane + 4 && tap < axis->taps[x]; tap++, i++) {
+            at[i] = (axis->first[x] - job->shift + tap) * channels + c;
+            first = at[i] < first ? at[i] : first;
+            last = at[i] > last ? at[i] : last;
+            if (!digits_of(w[tap], &part->digits[0][i], 64)) return false;
+        }
+        if (++c == channels) {
+            c = 0;
+            x++;
+        }
     }
     *offset = first > row - LOAD ? row - LOAD : first;
     for (int i = 0; i < 64; i++) {
@@ -177,6 +184,10 @@ static inline void down_block(const uint8_t *in, size_t stride, const int32_t *d
 static void resize_down(const struct dio_resize_down *job)
 {
     const struct dio_resize_axis *axis = job->axis;
+    if (axis->width <= 3) {
+        dio_resize_down_avx512(job);
+        return;
+    }
     for (int32_t y = 0; y < axis->count; y++) {
         const int32_t taps = axis->taps[y];
         if (job->samples < BLOCK || !pack_four(axis->weights + (size_t)y * (size_t)axis->width, taps, job->scratch)) {
