@@ -3,6 +3,7 @@
 #include "api/private.h"
 #include "arch/arch.h"
 #include "base/clock.h"
+#include "predict/calibrate.h"
 
 enum { RUNS = 5 };
 
@@ -12,6 +13,7 @@ struct layers {
     double whole;      /* median of whole runs */
     struct api_bench_step step; /* of training; whole 0: not asked for */
     enum dio_precision precision;
+    const char *calibrate;
     struct api_bench_pictures_result pictures;
     int64_t batch;
     bool exact;        /* dio_plan_options.exact */
@@ -64,22 +66,29 @@ static dio_status bench_model(struct dio_ctx *ctx, const struct dio_model *m, st
 {
     dio_status status = DIO_OK;
     float *in = NULL, *out = NULL;
-    const struct dio_plan_options options = {.batch = l->batch, .exact = l->exact, .precision = l->precision};
+    struct dio_value_range *ranges = NULL;
+    struct dio_plan_options options = {.batch = l->batch, .exact = l->exact, .precision = l->precision};
     int output = m->logits;
     int64_t elements = 1;
     const struct dio_shape *shape = &m->graph->values[output].type.shape;
     for (int d = 1; d < shape->rank; d++) elements *= shape->dims[d];
+    in = api_bench_input(ctx, m, l->batch);
+    if (!in) return DIO_ERR_ENV;
+    if (l->precision == DIO_PRECISION_INT8) {
+        DIO_TRY(l->calibrate ? dio_calibrate(ctx, m, l->calibrate, &ranges) : dio_calibrate_pixels(ctx, m, in, l->batch, &ranges));
+    }
+    options.ranges = ranges;
     DIO_TRY(dio_plan_infer(ctx, m->graph, m->graph->inputs, 1, &output, 1, &options, &l->plan));
     l->steps = dio_plan_steps(l->plan);
     l->seconds = dio_alloc_zeroed(ctx, (size_t)l->steps + 1, sizeof *l->seconds, "timings");
-    in = api_bench_input(ctx, m, l->batch);
     out = dio_alloc_array(ctx, (size_t)elements * (size_t)l->batch, sizeof *out, "outputs");
-    if (!l->seconds || !in || !out) {
+    if (!l->seconds || !out) {
         status = DIO_ERR_ENV;
         goto fail;
     }
     DIO_TRY(time_layers(ctx, l, in, out));
 fail:
+    dio_free(ctx, ranges);
     dio_free(ctx, in);
     dio_free(ctx, out);
     return status;
@@ -182,6 +191,7 @@ diopter_status diopter_bench(diopter_context *context, diopter_model *model, con
     layers.batch = api_extra_whole(options, "batch_size", DIOPTER_FOR_BENCH);
     layers.exact = api_extra_flag(options, "exact", DIOPTER_FOR_BENCH);
     layers.precision = api_precision(options, DIOPTER_FOR_BENCH);
+    layers.calibrate = api_extra(options, "calibrate", DIOPTER_FOR_BENCH);
     const bool step = api_extra_flag(options, "train_step", DIOPTER_FOR_BENCH);
     const char *pictures = api_extra(options, "pictures", DIOPTER_FOR_BENCH);
     if (step && !model) status = dio_fail(ctx, DIO_ERR_USAGE, "A3", NULL, "--train-step needs a model");

@@ -49,6 +49,38 @@ static dio_status positive_class(struct dio_ctx *ctx, const char *wanted, const 
     return dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "--positive: the model has no class \"%s\"", shown);
 }
 
+static size_t top_of(const struct dio_evaluation *rows, size_t row)
+{
+    const float *logits = rows->logits + row * rows->n_classes;
+    size_t best = 0;
+    for (size_t i = 1; i < rows->n_classes; i++) {
+        if (logits[i] > logits[best]) best = i;
+    }
+    return best;
+}
+
+/* What bytes cost on these pictures: the same in f32 beside it. */
+static dio_status tell_cost(struct dio_ctx *ctx, const struct dio_model *model, const struct dio_dataset *dataset, const uint32_t *items,
+                            size_t count, const struct dio_evaluate_options *how, const struct dio_evaluation *rows,
+                            const struct dio_metrics_options *measures, const struct dio_metrics *metrics)
+{
+    dio_status status;
+    struct dio_evaluation exact = {0};
+    struct dio_metrics of_exact = {0};
+    struct dio_evaluate_options f32 = *how;
+    f32.precision = DIO_PRECISION_F32;
+    DIO_TRY(dio_evaluate(ctx, model, dataset, items, count, &f32, &exact));
+    DIO_TRY(dio_metrics_compute(ctx, exact.logits, exact.labels, exact.count, measures, &of_exact));
+    size_t same = 0;
+    for (size_t i = 0; i < rows->count && i < exact.count; i++) same += top_of(rows, i) == top_of(&exact, i);
+    dio_say(ctx, DIO_LEVEL_NOTE, NULL, NULL, "int8: top-1 %.4f, f32 %.4f; calibration error %.4f, f32 %.4f; the same first class on %zu of %zu",
+            metrics->top1, of_exact.top1, metrics->ece, of_exact.ece, same, rows->count);
+fail:
+    dio_metrics_free(&of_exact);
+    dio_evaluation_free(ctx, &exact);
+    return status;
+}
+
 static dio_status judge(struct dio_ctx *ctx, const struct dio_model *model, const struct dio_dataset *dataset,
                         const char *const *names, const diopter_options *options, diopter_evaluation *out)
 {
@@ -57,7 +89,11 @@ static dio_status judge(struct dio_ctx *ctx, const struct dio_model *model, cons
     uint32_t *items = NULL;
     size_t count = 0;
     struct dio_evaluation rows = {0};
-    const struct dio_evaluate_options how = {.batch = api_extra_whole(options, "batch_size", use), .precision = api_precision(options, use),
+    enum dio_precision precision;
+    const char *calibrate;
+    DIO_PASS(api_precision_of(ctx, options, use, &precision, &calibrate));
+    const struct dio_evaluate_options how = {.batch = api_extra_whole(options, "batch_size", use), .precision = precision,
+                                             .calibrate = calibrate,
                                              .stop_at_bad = strcmp(options->train.bad, "stop") == 0,
                                              .allow_damaged = options->train.allow_damaged,
                                              .max_bad = options->train.max_bad,
@@ -72,6 +108,7 @@ static dio_status judge(struct dio_ctx *ctx, const struct dio_model *model, cons
     DIO_TRY(dio_evaluate(ctx, model, dataset, items, count, &how, &rows));
     DIO_TRY(dio_metrics_compute(ctx, rows.logits, rows.labels, rows.count, &measures, &out->metrics));
     out->metrics.skipped = rows.skipped;
+    if (precision == DIO_PRECISION_INT8) DIO_TRY(tell_cost(ctx, model, dataset, items, count, &how, &rows, &measures, &out->metrics));
 fail:
     dio_evaluation_free(ctx, &rows);
     dio_free(ctx, items);

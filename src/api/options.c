@@ -54,9 +54,11 @@ static const struct extra extras[] = {
      "time how pictures are read, decoded and prepared, too", BENCH},
     {"train_step", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Pictures",
      "time a full training step, too: forward, backward, SGD with momentum", BENCH},
-    {"precision", DIO_OPTION_T_CHOICE, "TYPE", "f32", "f32|bf16", 0, 0, "Output",
-     "of the arithmetic; bf16: products of bfloat16 summed in f32, faster where the CPU has AVX512_BF16 or AMX",
-     EVALUATE | PREDICT | BENCH},
+    {"precision", DIO_OPTION_T_CHOICE, "TYPE", "f32", "f32|bf16|int8", 0, 0, "Output",
+     "of the arithmetic; bf16: products of bfloat16 summed in f32, faster where the CPU has AVX512_BF16 or AMX; int8: of bytes, with "
+     "--calibrate", EVALUATE | PREDICT | BENCH},
+    {"calibrate", DIO_OPTION_T_TEXT, "PATH", NULL, NULL, 0, 0, "Output",
+     "pictures whose numbers give an int8 model its ranges; 128 are taken (bench makes some up)", EVALUATE | PREDICT | BENCH},
     {"exact", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output",
      "convolutions term by term: no algorithm that is faster and changes the last digits (Winograd)", EVALUATE | PREDICT | BENCH},
     {"precision", DIO_OPTION_T_CHOICE, "TYPE", "f32", "f32|f16|bf16", 0, 0, "Output", "of the written weights", EXPORT},
@@ -316,6 +318,17 @@ enum dio_precision api_precision(const diopter_options *options, unsigned use)
     const char *text = api_extra(options, "precision", use);
     if (text) dio_precision_parse(text, &precision); /* a choice: checked when it was set */
     return precision;
+}
+
+dio_status api_precision_of(struct dio_ctx *ctx, const diopter_options *options, unsigned use, enum dio_precision *precision,
+                            const char **calibrate)
+{
+    *precision = api_precision(options, use);
+    *calibrate = api_extra(options, "calibrate", use);
+    if (*precision == DIO_PRECISION_INT8 && !*calibrate && use != BENCH) {
+        return dio_fail(ctx, DIO_ERR_USAGE, "A3", NULL, "--precision int8 needs --calibrate PATH: pictures like those to come");
+    }
+    return DIO_OK;
 }
 
 double api_extra_number(const diopter_options *options, const char *name, unsigned use)

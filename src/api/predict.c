@@ -15,6 +15,9 @@ diopter_status diopter_predict(diopter_model *model, const char *const *paths, s
     if (status == DIO_OK) {
         const unsigned use = DIOPTER_FOR_PREDICT;
         const char *scores = api_extra(options, "scores", use), *format = api_extra(options, "format", use);
+        enum dio_precision precision;
+        const char *calibrate;
+        status = api_precision_of(ctx, options, use, &precision, &calibrate);
         const struct dio_predict_options how = {
             .paths = paths,
             .n_paths = count,
@@ -24,14 +27,15 @@ diopter_status diopter_predict(diopter_model *model, const char *const *paths, s
             .top = api_extra_whole(options, "top", use),
             .scores = !scores ? DIO_SCORES_NONE : strcmp(scores, "probs") == 0 ? DIO_SCORES_PROBS : DIO_SCORES_LOGITS,
             .batch = api_extra_whole(options, "batch_size", use),
-            .precision = api_precision(options, use),
+            .precision = precision,
+            .calibrate = calibrate,
             .stop_at_bad = strcmp(api_extra(options, "bad", use), "stop") == 0,
             .max_bad = api_extra_number(options, "max_bad", use),
             .overwrite = api_extra_flag(options, "overwrite", use),
             .resume = api_extra_flag(options, "resume", use),
             .exact = api_extra_flag(options, "exact", use),
         };
-        status = dio_predict_check(ctx, &how);
+        if (status == DIO_OK) status = dio_predict_check(ctx, &how);
         if (status == DIO_OK) status = dio_predict_run(ctx, model->loaded.model, &how, &done);
     }
     diopter_options_destroy(made);

@@ -53,6 +53,9 @@ diopter_status api_status(dio_status status);
 
 /* The value of an option outside train's table, for one of the uses; its default when it was not set, or NULL. */
 const char *api_extra(const diopter_options *options, const char *name, unsigned use);
+/* --precision and, for int8, --calibrate (NULL else); refuses int8 without one. */
+dio_status api_precision_of(struct dio_ctx *ctx, const diopter_options *options, unsigned use, enum dio_precision *precision,
+                            const char **calibrate);
 enum dio_precision api_precision(const diopter_options *options, unsigned use);
 bool api_extra_flag(const diopter_options *options, const char *name, unsigned use);
 int64_t api_extra_whole(const diopter_options *options, const char *name, unsigned use);

@@ -109,7 +109,7 @@ int dio_graph_input(struct dio_graph *graph, const char *name, enum dio_dtype dt
 {
     if (graph->status != DIO_OK) return -1;
     struct dio_place place = {.part = name};
-    struct dio_value_type type = {dtype, *shape};
+    struct dio_value_type type = {.dtype = dtype, .shape = *shape};
     if (shape->rank < 1 || shape->rank > DIO_MAX_RANK) {
         REFUSE(graph, &place, "input has %d axes", shape->rank);
         return -1;
@@ -155,7 +155,7 @@ static dio_status add_params(struct dio_graph *graph, struct dio_node *node, int
 {
     for (int i = 0; i < shapes->n_params; i++) {
         const struct dio_param_def *def = &shapes->params[i];
-        struct dio_value_type type = {DIO_F32, def->shape};
+        struct dio_value_type type = {.dtype = DIO_F32, .shape = def->shape};
         if (dio_shape_elements(&def->shape) < 1 || !type_fits(&type)) return REFUSE(graph, place, "%s is too large", def->name);
         char *name = dio_arena_sprintf(&graph->arena, def->name[0] ? "%s.%s" : "%s%s", node->name, def->name);
         if (!name) return fail_with(graph, DIO_ERR_ENV);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "graph/plan.h"
 #include "ops/known.h"
 
 /* ---- what all passes ask and do ---- */
@@ -250,12 +251,81 @@ void dio_pass_bf16(struct dio_graph *graph)
     for (int value = 0; value < graph->n_values; value++) {
         const int producer = graph->values[value].producer;
         if (producer < 0 || is_output(graph, value) || graph->values[value].type.dtype != DIO_F32) continue;
-        bool able = graph->nodes[producer].op->bf16 & DIO_BF16_WRITES;
+        bool able = graph->nodes[producer].op->narrow & DIO_BF16_WRITES;
         for (int i = producer + 1; i < graph->n_nodes; i++) {
             for (int j = 0; j < graph->nodes[i].n_inputs; j++) {
-                if (graph->nodes[i].inputs[j] == value) able = able && (graph->nodes[i].op->bf16 & DIO_BF16_READS);
+                if (graph->nodes[i].inputs[j] == value) able = able && (graph->nodes[i].op->narrow & DIO_BF16_READS);
             }
         }
         if (able) graph->values[value].type.dtype = DIO_BF16;
     }
+}
+
+/* ---- bytes ---- */
+
+static bool reads_bytes(const struct dio_graph *graph, int node, int last_product)
+{
+    const struct dio_op *op = graph->nodes[node].op;
+    if (!(op->narrow & DIO_U8_READS) || node == last_product) return false;
+    return !op->reads_u8 || op->reads_u8(graph->nodes[node].attrs, &graph->values[graph->nodes[node].inputs[0]].type.shape);
+}
+
+static bool can_be_bytes(const struct dio_graph *graph, int value, int last_product)
+{
+    const int producer = graph->values[value].producer;
+    if (producer < 0 || is_output(graph, value) || graph->values[value].type.dtype != DIO_F32) return false;
+    if (!(graph->nodes[producer].op->narrow & DIO_U8_WRITES)) return false;
+    for (int i = producer + 1; i < graph->n_nodes; i++) {
+        for (int j = 0; j < graph->nodes[i].n_inputs; j++) {
+            if (graph->nodes[i].inputs[j] == value && !reads_bytes(graph, i, last_product)) return false;
+        }
+    }
+    return true;
+}
+
+/* 0 is a number of its own: padding and what an activation cut off are exact. */
+static void set_bytes(struct dio_value_type *type, struct dio_value_range range)
+{
+    const float low = range.low < 0 ? range.low : 0, high = range.high > 0 ? range.high : 0;
+    type->dtype = DIO_U8;
+    type->scale = (high - low) / 255;
+    type->zero = (int32_t)(-low / type->scale + 0.5f);
+}
+
+/* A product whose first input stayed wide computes in bf16, and takes no residual of bytes. */
+static bool widen_residuals(struct dio_graph *graph)
+{
+    bool changed = false;
+    for (int i = 0; i < graph->n_nodes; i++) {
+        const struct dio_node *node = &graph->nodes[i];
+        if (!(node->op->fuses & DIO_FUSE_ADD) || node->n_inputs != 2 || graph->values[node->inputs[0]].type.dtype == DIO_U8) continue;
+        struct dio_value_type *residual = &graph->values[node->inputs[1]].type;
+        if (residual->dtype != DIO_U8) continue;
+        *residual = (struct dio_value_type){.dtype = DIO_F32, .shape = residual->shape};
+        changed = true;
+    }
+    return changed;
+}
+
+void dio_pass_int8(struct dio_graph *graph, const struct dio_value_range *ranges)
+{
+    int last_product = -1;
+    for (int i = 0; i < graph->n_nodes; i++) {
+        if (graph->nodes[i].macs) last_product = i;
+    }
+    for (int i = 0; i < graph->n_nodes; i++) {
+        const struct dio_node *node = &graph->nodes[i];
+        if (node->n_outputs != 1 || !can_be_bytes(graph, node->outputs[0], last_product)) continue;
+        struct dio_value_type *type = &graph->values[node->outputs[0]].type;
+        const struct dio_value_type *from = &graph->values[node->inputs[0]].type;
+        const struct dio_value_range range = ranges[node->outputs[0]];
+        if ((node->op->narrow & DIO_U8_SAME_RANGE) && from->dtype == DIO_U8) {
+            type->dtype = DIO_U8;
+            type->scale = from->scale;
+            type->zero = from->zero;
+        } else if (range.low <= range.high && isfinite(range.low) && isfinite(range.high) && range.high - range.low > 1e-20f) {
+            set_bytes(type, range);
+        }
+    }
+    while (widen_residuals(graph)) continue;
 }

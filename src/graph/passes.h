@@ -19,5 +19,8 @@ dio_status dio_pass_fuse_activation(struct dio_graph *graph);
 /* Values become bf16 where the op that makes them can write it and every op that reads them can read it; inputs and outputs
  * of the graph stay as they are. */
 void dio_pass_bf16(struct dio_graph *graph);
+/* Values with a range become bytes likewise; the last product reads none.  To be followed by dio_pass_bf16. */
+struct dio_value_range;
+void dio_pass_int8(struct dio_graph *graph, const struct dio_value_range *ranges);
 
 #endif

@@ -9,12 +9,18 @@
 
 struct dio_plan;
 
+/* What numbers a value has; low above high: none were seen. */
+struct dio_value_range {
+    float low, high;
+};
+
 struct dio_plan_options {
     int64_t batch;         /* largest number of images of a run */
     uint64_t memory_limit; /* bytes; 0: none.  Beyond it prepare refuses with the sum and what to do */
     bool no_fusion;        /* node by node, as built (tests, observers) */
     bool exact;            /* no algorithm that changes the last digits for speed (Winograd's convolutions) */
     enum dio_precision precision; /* inference; training is f32 */
+    const struct dio_value_range *ranges; /* INT8: of each value of the graph, from dio_plan_observe */
 };
 
 /* Where the memory goes, known before anything runs. */
@@ -38,6 +44,9 @@ dio_status dio_plan_infer(struct dio_ctx *ctx, const struct dio_graph *graph, co
 /* n images, 1 to options->batch.  in[i], out[i]: f32, n times the value's elements, the caller's memory.  The same
  * picture gives the same bits at every batch size, place in the batch, and thread count. */
 void dio_plan_run(struct dio_plan *plan, int64_t n, const void *const *in, void *const *out);
+
+/* The same, step by step; widens the ranges of the values that the steps make (as many as the graph has). */
+void dio_plan_observe(struct dio_plan *plan, int64_t n, const void *const *in, void *const *out, struct dio_value_range *ranges);
 
 /* ---- training ---- */
 

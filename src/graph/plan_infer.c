@@ -25,7 +25,8 @@ static dio_status rewrite(struct dio_graph *graph, const int *inputs, int n_inpu
         DIO_PASS(dio_pass_fuse_add(graph));
         DIO_PASS(dio_pass_fuse_activation(graph));
     }
-    if (options->precision == DIO_PRECISION_BF16) dio_pass_bf16(graph);
+    if (options->precision == DIO_PRECISION_INT8 && options->ranges) dio_pass_int8(graph, options->ranges);
+    if (options->precision != DIO_PRECISION_F32) dio_pass_bf16(graph);
     return DIO_OK;
 }
 
@@ -373,6 +374,35 @@ void dio_plan_run(struct dio_plan *plan, int64_t n, const void *const *in, void 
         run_chunk(plan);
     }
     copy_outputs(plan, n);
+}
+
+static void widen_range(struct dio_value_range *range, const float *numbers, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        if (numbers[i] < range->low) range->low = numbers[i];
+        if (numbers[i] > range->high) range->high = numbers[i];
+    }
+}
+
+void dio_plan_observe(struct dio_plan *plan, int64_t n, const void *const *in, void *const *out, struct dio_value_range *ranges)
+{
+    plan->in = in;
+    plan->out = out;
+    const int64_t most = plan->slot_images < plan->chunk ? plan->slot_images : plan->chunk;
+    for (plan->chunk_begin = 0; plan->chunk_begin < n; plan->chunk_begin += most) {
+        plan->chunk_images = n - plan->chunk_begin < most ? n - plan->chunk_begin : most;
+        for (int i = 0; i < plan->n_steps; i++) {
+            const struct dio_plan_step *slot = &plan->steps[i];
+            size_t count = 0;
+            bind_wide(plan, i);
+            dio_plan_list(plan, &slot->step, slot->step.forward, slot->step.n_forward, &count);
+            dio_team_run(plan->team, plan->phases, count);
+            for (int j = 0; j < slot->step.n_outputs; j++) {
+                const int64_t each = (int64_t)(plan->values[slot->outputs[j]].image_bytes / sizeof(float));
+                if (slot->step.out[j].dtype == DIO_F32) widen_range(&ranges[slot->outputs[j]], slot->step.y[j], plan->chunk_images * each);
+            }
+        }
+    }
 }
 
 void dio_plan_time_infer(struct dio_plan *plan, int64_t n, const void *const *in, void *const *out, double *seconds)

@@ -52,7 +52,7 @@ static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, stru
                              (long long)channels);
     }
     shapes->n_outputs = 1;
-    shapes->outputs[0] = (struct dio_value_type){DIO_F32, dio_shape_3(in->dims[0], tokens, channels / 3)};
+    shapes->outputs[0] = (struct dio_value_type){.dtype = DIO_F32, .shape = dio_shape_3(in->dims[0], tokens, channels / 3)};
     shapes->macs = products;
     return DIO_OK;
 }

@@ -40,7 +40,8 @@ static struct dio_range rows_of(const struct dio_step *step, int64_t piece)
 static void put_row(const struct dio_step *step, int input, int64_t from, int64_t to, int64_t count)
 {
     const size_t size = dio_element_size(&step->out[0]);
-    if (dio_element_size(&step->in[input]) == size) {
+    const struct dio_value_type *in = &step->in[input], *out = &step->out[0];
+    if (in->dtype == out->dtype && in->scale == out->scale && in->zero == out->zero) {
         memcpy((char *)step->y[0] + (size_t)to * size, (const char *)step->x[input] + (size_t)from * size, (size_t)count * size);
         return;
     }
@@ -48,7 +49,7 @@ static void put_row(const struct dio_step *step, int input, int64_t from, int64_
     for (int64_t i = 0; i < count; i += DIO_STRETCH) {
         const int64_t some = dio_min_i64(DIO_STRETCH, count - i);
         const float *x = dio_read_floats(step, input, from + i, some, copy);
-        if (x == copy) memcpy((float *)step->y[0] + to + i, copy, (size_t)some * sizeof *copy);
+        if (out->dtype == DIO_F32) memcpy((float *)step->y[0] + to + i, copy, (size_t)some * sizeof *copy);
         dio_written_floats(step, to + i, some, x);
     }
 }
@@ -102,7 +103,7 @@ const struct dio_op dio_op_concat = {
     .onnx = "Concat",
     .min_inputs = 1,
     .max_inputs = DIO_OP_MAX_INPUTS,
-    .bf16 = DIO_BF16_READS | DIO_BF16_WRITES,
+    .narrow = DIO_NARROW,
     .infer = infer,
     .prepare = prepare,
     .cases = cases,

@@ -90,7 +90,7 @@ static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, stru
                              (long long)s.h, (long long)s.w, (long long)s.c, (long long)s.oh, (long long)s.ow, (long long)s.k);
     }
     shapes->n_outputs = 1;
-    shapes->outputs[0] = (struct dio_value_type){DIO_F32, dio_shape_4(in->dims[0], s.oh, s.ow, s.k)};
+    shapes->outputs[0] = (struct dio_value_type){.dtype = DIO_F32, .shape = dio_shape_4(in->dims[0], s.oh, s.ow, s.k)};
     if (shapes->n_inputs == 2) {
         DIO_PASS(dio_infer_input(ctx, place, shapes, 1, 4, 4));
         if (!dio_same_image(&shapes->inputs[1], &shapes->outputs[0])) {
@@ -107,6 +107,12 @@ static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, stru
     }
     shapes->macs = macs;
     return DIO_OK;
+}
+
+static bool reads_u8(const void *data, const struct dio_shape *input)
+{
+    const struct dio_conv_shape shape = conv_shape(data, input);
+    return dio_conv_reads_u8(&shape);
 }
 
 static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const struct dio_step_wants *wants)
@@ -167,7 +173,8 @@ const struct dio_op dio_op_conv = {
     .attrs = attr_defs,
     .min_inputs = 1,
     .max_inputs = 2,
-    .bf16 = DIO_BF16_READS | DIO_BF16_WRITES,
+    .narrow = DIO_NARROW,
+    .reads_u8 = reads_u8,
     .fuses = DIO_FUSE_SCALE | DIO_FUSE_ADD | DIO_FUSE_ACTIVATION,
     .infer = infer,
     .prepare = prepare,

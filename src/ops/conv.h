@@ -142,8 +142,14 @@ const float *dio_conv_dy(const struct dio_step *step);
 /* Outputs along a tile's side where Winograd's convolution is estimated to be faster than the direct one, else 0. */
 int dio_winograd_tile(const struct dio_conv_shape *shape, const struct dio_kernels *kernels);
 void dio_winograd_prepare(struct dio_step *step);
-/* Does a step whose plan_data is set run in bf16? */
+/* Does a step whose plan_data is set run in bf16?  In bytes? */
 bool dio_conv_is_bf16(const struct dio_step *step);
+bool dio_conv_is_int8(const struct dio_step *step);
+/* A convolution that could read bytes: not one of few channels, not depthwise, and its sums fit. */
+bool dio_conv_reads_u8(const struct dio_conv_shape *shape);
+void dio_conv_int8_prepare(struct dio_step *step);
+/* The weights of columns [first, first + columns) of a block as [column][channel][tap], zero where groups do not meet. */
+void dio_conv_stage(const struct dio_conv *conv, const float *w, int64_t first, int64_t columns, float *out);
 /* Does its kernel write f32 into scratch, from where the op narrows it? */
 bool dio_conv_leaves_as_floats(const struct dio_step *step);
 void dio_conv_bf16_prepare(struct dio_step *step);

@@ -40,8 +40,7 @@ static int64_t pack_pieces(const struct dio_step *step)
     return conv->blocks * conv->panels + 1;
 }
 
-/* The weights of columns [first, first + columns) of a block, zero where groups do not meet. */
-static void stage(const struct dio_conv *conv, const float *w, int64_t first, int64_t columns, float *out)
+void dio_conv_stage(const struct dio_conv *conv, const float *w, int64_t first, int64_t columns, float *out)
 {
     const int64_t all = conv->r * conv->s, taps = taps_of(conv), channels = channels_of(conv);
     memset(out, 0, (size_t)(columns * taps * channels) * sizeof *out);
@@ -77,16 +76,17 @@ static void pack(const struct dio_step *step, int64_t piece, void *scratch)
     pack.columns = dio_min_i64(width, conv->block_k - first);
     pack.c_stride = pack.taps;
     pack.column_stride = pack.taps * pack.channels;
-    stage(conv, w, first, pack.columns, scratch);
+    dio_conv_stage(conv, w, first, pack.columns, scratch);
     dio_pack_bf16_panels(&pack, scratch, 0, 1, panels + at);
 }
 
 /* ---- forward ---- */
 
-/* A curved activation is applied to f32: the kernel writes into scratch, from where numbers are narrowed. */
+/* A curved activation is applied to f32, and bytes are made of it: the kernel writes into scratch, from where numbers are
+ * narrowed. */
 bool dio_conv_leaves_as_floats(const struct dio_step *step)
 {
-    return step->out[0].dtype != DIO_F32 && dio_conv_of(step)->act > DIO_ACT_LAST_CLIP;
+    return step->out[0].dtype == DIO_U8 || (step->out[0].dtype != DIO_F32 && dio_conv_of(step)->act > DIO_ACT_LAST_CLIP);
 }
 
 static bool narrows(const struct dio_step *step)
@@ -208,9 +208,9 @@ static void forward(const struct dio_step *step, int64_t index, void *scratch)
 
 bool dio_conv_is_bf16(const struct dio_step *step)
 {
-    if (step->precision != DIO_PRECISION_BF16 || step->mode != DIO_MODE_INFER) return false;
+    if (step->precision == DIO_PRECISION_F32 || step->mode != DIO_MODE_INFER) return false;
     /* Depthwise filters stay f32: only the maps are narrower. */
-    return dio_conv_of(step)->path != DIO_CONV_DEPTHWISE || step->in[0].dtype == DIO_BF16 || step->out[0].dtype == DIO_BF16;
+    return dio_conv_of(step)->path != DIO_CONV_DEPTHWISE || step->in[0].dtype != DIO_F32 || step->out[0].dtype != DIO_F32;
 }
 
 void dio_conv_bf16_narrow(struct dio_step *step)
@@ -226,6 +226,7 @@ void dio_conv_bf16_prepare(struct dio_step *step)
     const struct dio_pack pack_layout = layout(conv);
     step->packed_bytes = zero_bytes(conv) + bias_bytes(conv) + (size_t)(conv->blocks * dio_pack_bf16_size(&pack_layout)) * sizeof(uint16_t);
     step->pack[step->n_pack++] = (struct dio_op_phase){pack, pack_pieces};
+    step->precision = DIO_PRECISION_BF16;
     step->scratch_bytes = forward_scratch(conv);
     if (dio_conv_leaves_as_floats(step)) step->scratch_bytes += (size_t)(conv->cut.row_block * conv->forward.panel_width) * sizeof(float);
     if (is_staged(conv)) {

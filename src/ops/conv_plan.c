@@ -21,6 +21,13 @@ static int64_t joined_groups(int64_t groups, int64_t group_k, int64_t vector_wid
     return joined;
 }
 
+bool dio_conv_reads_u8(const struct dio_conv_shape *s)
+{
+    const bool few = s->groups == 1 && s->c <= FEW_CHANNELS && s->s > 1;
+    return !few && s->c / s->groups > 1 && s->k / s->groups > 1 && (s->groups == 1 || s->c / s->groups >= 16)
+           && s->c / s->groups * s->r * s->s <= DIO_INT8_MAX_TERMS;
+}
+
 static enum dio_conv_path choose_path(const struct dio_conv_shape *s, const struct dio_kernels *kernels)
 {
     const int64_t group = s->c / s->groups, width = kernels->vector_width;
@@ -242,6 +249,10 @@ static void book_shares(struct dio_step *step)
 static void dense_prepare(struct dio_step *step, const struct dio_step_wants *wants)
 {
     const struct dio_conv *conv = dio_conv_of(step);
+    if (dio_conv_is_int8(step)) {
+        dio_conv_int8_prepare(step);
+        return;
+    }
     if (dio_conv_is_bf16(step)) {
         step->rows.run = NULL;
         dio_conv_bf16_prepare(step);

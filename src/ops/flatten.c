@@ -11,7 +11,7 @@ static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, stru
         if (!dio_mul_i64(count, in->dims[i], &count)) return DIO_OP_REFUSE(ctx, place, "shape is too large");
     }
     shapes->n_outputs = 1;
-    shapes->outputs[0] = (struct dio_value_type){DIO_F32, dio_shape_2(in->dims[0], count)};
+    shapes->outputs[0] = (struct dio_value_type){.dtype = DIO_F32, .shape = dio_shape_2(in->dims[0], count)};
     return DIO_OK;
 }
 

@@ -92,6 +92,25 @@ bool dio_wants_any(const struct dio_step_wants *wants)
     return any;
 }
 
+/* ---- narrow values ---- */
+
+const float *dio_read_floats(const struct dio_step *step, int input, int64_t at, int64_t count, float *copy)
+{
+    const struct dio_value_type *type = &step->in[input];
+    switch (type->dtype) {
+    case DIO_BF16: step->kernels->widen((const uint16_t *)step->x[input] + at, copy, count); return copy;
+    case DIO_U8: step->kernels->from_u8((const uint8_t *)step->x[input] + at, type->scale, type->zero, copy, count); return copy;
+    default: return (const float *)step->x[input] + at;
+    }
+}
+
+void dio_written_floats(const struct dio_step *step, int64_t at, int64_t count, const float *copy)
+{
+    const struct dio_value_type *type = &step->out[0];
+    if (type->dtype == DIO_BF16) step->kernels->narrow(copy, (uint16_t *)step->y[0] + at, count);
+    if (type->dtype == DIO_U8) step->kernels->to_u8(copy, type->scale, type->zero, (uint8_t *)step->y[0] + at, count);
+}
+
 /* ---- infer ---- */
 
 dio_status dio_infer_input(struct dio_ctx *ctx, const struct dio_place *place, const struct dio_op_shapes *shapes, int i,

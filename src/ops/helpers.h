@@ -91,27 +91,26 @@ struct dio_range dio_window_range(const struct dio_window *window, int axis, int
 dio_status dio_infer_pool(struct dio_ctx *ctx, const struct dio_place *place, struct dio_op_shapes *shapes,
                           const struct dio_window *window);
 
-/* ---- values that may be bf16: a stretch of them as floats ---- */
+/* ---- values that may be narrower than f32: a stretch of them as floats ---- */
 
 enum { DIO_STRETCH = 512 }; /* numbers that are converted at a time, on the stack */
 
-static inline size_t dio_element_size(const struct dio_value_type *type) { return type->dtype == DIO_BF16 ? 2 : 4; }
-/* Elements [at, at + count) of a value, count <= DIO_STRETCH: where they lie, or widened into `copy`. */
-static inline const float *dio_read_floats(const struct dio_step *step, int input, int64_t at, int64_t count, float *copy)
+static inline struct dio_cells dio_cells_of(const struct dio_value_type *type)
 {
-    if (step->in[input].dtype != DIO_BF16) return (const float *)step->x[input] + at;
-    step->kernels->widen((const uint16_t *)step->x[input] + at, copy, count);
-    return copy;
+    const enum dio_cell cell = type->dtype == DIO_U8 ? DIO_CELL_U8 : type->dtype == DIO_BF16 ? DIO_CELL_BF16 : DIO_CELL_F32;
+    return (struct dio_cells){cell, type->scale, type->zero};
 }
+static inline size_t dio_element_size(const struct dio_value_type *type) { return dio_dtype_size(type->dtype); }
+
+/* Elements [at, at + count) of a value, count <= DIO_STRETCH: where they lie, or widened into `copy`. */
+const float *dio_read_floats(const struct dio_step *step, int input, int64_t at, int64_t count, float *copy);
 /* Where floats for output 0 go: the value itself, or `copy`, from which dio_written_floats narrows them. */
 static inline float *dio_write_floats(const struct dio_step *step, int64_t at, float *copy)
 {
-    return step->out[0].dtype == DIO_BF16 ? copy : (float *)step->y[0] + at;
+    return step->out[0].dtype == DIO_F32 ? (float *)step->y[0] + at : copy;
 }
-static inline void dio_written_floats(const struct dio_step *step, int64_t at, int64_t count, const float *copy)
-{
-    if (step->out[0].dtype == DIO_BF16) step->kernels->narrow(copy, (uint16_t *)step->y[0] + at, count);
-}
+/* count may be larger than a stretch here. */
+void dio_written_floats(const struct dio_step *step, int64_t at, int64_t count, const float *copy);
 
 /* dst (+)= src, over a row. */
 static inline void dio_put_row(float *restrict dst, const float *restrict src, int64_t count, bool add)

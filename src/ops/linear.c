@@ -130,6 +130,12 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
     return DIO_OK;
 }
 
+static bool reads_u8(const void *attrs, const struct dio_shape *input)
+{
+    (void)attrs;
+    return input->dims[input->rank - 1] <= DIO_INT8_MAX_TERMS;
+}
+
 static const char *const cases[] = {
     "in=3x16 out=10", "in=1x1 out=1", "in=5x33 out=70 activation=relu", "in=2x7x20 out=65 bias=0", "in=4x2x3x5 out=6 activation=relu6",
     "in=2x130 out=1000", "in=3x9,3x12 out=12 activation=relu # residual",
@@ -144,7 +150,8 @@ const struct dio_op dio_op_linear = {
     .attrs = attr_defs,
     .min_inputs = 1,
     .max_inputs = 2,
-    .bf16 = DIO_BF16_READS | DIO_BF16_WRITES,
+    .narrow = DIO_NARROW,
+    .reads_u8 = reads_u8,
     .fuses = DIO_FUSE_SCALE | DIO_FUSE_ADD | DIO_FUSE_ACTIVATION,
     .infer = infer,
     .prepare = prepare,

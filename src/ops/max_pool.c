@@ -63,8 +63,35 @@ static void forward(const struct dio_step *step, int64_t piece, void *scratch)
     }
 }
 
-/* Of a value that is bf16 on either side: rows are compared as bf16 (rounding keeps the order), first down, then across.
- * scratch: the largest of the window's rows, a row that was narrowed, and a pixel of the output. */
+/* Of narrow values: rows are compared as floats, which keep their order, first down, then across.
+ * scratch: the largest of the window's rows, and a row that was widened. */
+static void forward_narrow(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    const struct dio_window *window = step->attrs;
+    const int64_t *in = step->in[0].shape.dims, *out = step->out[0].shape.dims;
+    const int64_t channels = in[3], width = in[2] * channels, image = piece / out[1];
+    const struct dio_range rows = dio_window_range(window, 0, in[1], piece % out[1], NULL);
+    float *largest = scratch, *pixel = largest + width;
+    for (int64_t h = rows.begin; h < rows.end; h++) {
+        for (int64_t i = 0; i < width; i += DIO_STRETCH) {
+            float copy[DIO_STRETCH];
+            const int64_t count = dio_min_i64(DIO_STRETCH, width - i);
+            const float *x = dio_read_floats(step, 0, (image * in[1] + h) * width + i, count, copy);
+            if (h == rows.begin) memcpy(largest + i, x, (size_t)count * sizeof *x);
+            else take_larger(largest + i, NULL, x, count, 0);
+        }
+    }
+    for (int64_t q = 0; q < out[2]; q++) {
+        const int64_t to = (piece * out[2] + q) * channels;
+        const struct dio_range columns = dio_window_range(window, 1, in[2], q, NULL);
+        float *y = dio_write_floats(step, to, pixel);
+        memcpy(y, largest + columns.begin * channels, (size_t)channels * sizeof *y);
+        for (int64_t w = columns.begin + 1; w < columns.end; w++) take_larger(y, NULL, largest + w * channels, channels, 0);
+        dio_written_floats(step, to, channels, y);
+    }
+}
+
+/* Of bf16 on both sides the numbers stay what they are. */
 static void forward_bf16(const struct dio_step *step, int64_t piece, void *scratch)
 {
     const struct dio_window *window = step->attrs;
@@ -72,28 +99,46 @@ static void forward_bf16(const struct dio_step *step, int64_t piece, void *scrat
     const int64_t *in = step->in[0].shape.dims, *out = step->out[0].shape.dims;
     const int64_t channels = in[3], width = in[2] * channels, image = piece / out[1];
     const struct dio_range rows = dio_window_range(window, 0, in[1], piece % out[1], NULL);
-    uint16_t *largest = scratch, *narrowed = largest + width, *pixel = narrowed + width;
-    for (int64_t h = rows.begin; h < rows.end; h++) {
-        const int64_t at = (image * in[1] + h) * width;
-        const uint16_t *row = (const uint16_t *)step->x[0] + at;
-        if (step->in[0].dtype != DIO_BF16) {
-            k->narrow((const float *)step->x[0] + at, narrowed, width);
-            row = narrowed;
-        }
-        if (h == rows.begin) {
-            memcpy(largest, row, (size_t)width * sizeof *largest);
-        } else {
-            k->max_to_bf16(row, largest, width);
-        }
-    }
-    for (int64_t q = 0; q < out[2]; q++) {
-        const int64_t to = (piece * out[2] + q) * channels;
+    const uint16_t *x = (const uint16_t *)step->x[0] + image * in[1] * width;
+    uint16_t *largest = scratch, *y = (uint16_t *)step->y[0] + piece * out[2] * channels;
+    memcpy(largest, x + rows.begin * width, (size_t)width * sizeof *largest);
+    for (int64_t h = rows.begin + 1; h < rows.end; h++) k->max_to_bf16(x + h * width, largest, width);
+    for (int64_t q = 0; q < out[2]; q++, y += channels) {
         const struct dio_range columns = dio_window_range(window, 1, in[2], q, NULL);
-        uint16_t *y = step->out[0].dtype == DIO_BF16 ? (uint16_t *)step->y[0] + to : pixel;
         memcpy(y, largest + columns.begin * channels, (size_t)channels * sizeof *y);
         for (int64_t w = columns.begin + 1; w < columns.end; w++) k->max_to_bf16(largest + w * channels, y, channels);
-        if (y == pixel) k->widen(pixel, (float *)step->y[0] + to, channels);
     }
+}
+
+/* Of bytes on both sides with one scale likewise. */
+static void forward_u8(const struct dio_step *step, int64_t piece, void *scratch)
+{
+    const struct dio_window *window = step->attrs;
+    const int64_t *in = step->in[0].shape.dims, *out = step->out[0].shape.dims;
+    const int64_t channels = in[3], width = in[2] * channels, image = piece / out[1];
+    const struct dio_range rows = dio_window_range(window, 0, in[1], piece % out[1], NULL);
+    const uint8_t *x = (const uint8_t *)step->x[0] + image * in[1] * width;
+    uint8_t *restrict largest = scratch, *restrict y = (uint8_t *)step->y[0] + piece * out[2] * channels;
+    memcpy(largest, x + rows.begin * width, (size_t)width);
+    for (int64_t h = rows.begin + 1; h < rows.end; h++) {
+        const uint8_t *restrict row = x + h * width;
+        for (int64_t i = 0; i < width; i++) largest[i] = row[i] > largest[i] ? row[i] : largest[i];
+    }
+    for (int64_t q = 0; q < out[2]; q++, y += channels) {
+        const struct dio_range columns = dio_window_range(window, 1, in[2], q, NULL);
+        memcpy(y, largest + columns.begin * channels, (size_t)channels);
+        for (int64_t w = columns.begin + 1; w < columns.end; w++) {
+            const uint8_t *restrict from = largest + w * channels;
+            for (int64_t c = 0; c < channels; c++) y[c] = from[c] > y[c] ? from[c] : y[c];
+        }
+    }
+}
+
+static dio_op_fn *narrow_forward(const struct dio_value_type *in, const struct dio_value_type *out)
+{
+    if (in->dtype == DIO_BF16 && out->dtype == DIO_BF16) return forward_bf16;
+    const bool one_scale = in->scale == out->scale && in->zero == out->zero;
+    return in->dtype == DIO_U8 && out->dtype == DIO_U8 && one_scale ? forward_u8 : forward_narrow;
 }
 
 /* A piece is a block of channels of one image: no two pieces meet in dx. */
@@ -126,10 +171,10 @@ static void backward(const struct dio_step *step, int64_t piece, void *scratch)
 static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const struct dio_step_wants *wants)
 {
     (void)ctx;
-    if (step->in[0].dtype == DIO_BF16 || step->out[0].dtype == DIO_BF16) {
+    if (step->in[0].dtype != DIO_F32 || step->out[0].dtype != DIO_F32) {
         const int64_t *in = step->in[0].shape.dims;
-        step->scratch_bytes = (size_t)((2 * in[2] + 1) * in[3]) * sizeof(uint16_t);
-        dio_add_forward(step, forward_bf16, pieces_forward);
+        step->scratch_bytes = (size_t)((in[2] + 1) * in[3]) * sizeof(float);
+        dio_add_forward(step, narrow_forward(&step->in[0], &step->out[0]), pieces_forward);
         return DIO_OK;
     }
     dio_add_forward(step, forward, pieces_forward);
@@ -152,7 +197,7 @@ const struct dio_op dio_op_max_pool = {
     .attrs = attr_defs,
     .min_inputs = 1,
     .max_inputs = 1,
-    .bf16 = DIO_BF16_READS | DIO_BF16_WRITES,
+    .narrow = DIO_NARROW | DIO_U8_SAME_RANGE,
     .infer = infer,
     .prepare = prepare,
     .cases = cases,

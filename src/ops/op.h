@@ -4,8 +4,8 @@
  * `prepare` are the only places that refuse.  The functions of the phases cannot fail: they allocate nothing, return
  * nothing, run on one thread, and see only their dio_step.
  *
- * Activations are channels last: [N, H, W, C] or [N, D]; f32, or bf16 inside an inference plan of that precision, where
- * the ops on both sides can (dio_op.bf16).  Parameters keep PyTorch's order: conv weights are
+ * Activations are channels last: [N, H, W, C] or [N, D]; f32, or narrower inside an inference plan of lower precision,
+ * where the ops on both sides can (dio_op.narrow).  Parameters keep PyTorch's order: conv weights are
  * [K, C/groups, R, S], linear weights [out, in].  Shape letters: N images, H W height and width, C input channels,
  * K output channels, R S kernel, T tokens, D width. */
 #ifndef DIO_OPS_OP_H
@@ -27,6 +27,8 @@ enum {
 struct dio_value_type {
     enum dio_dtype dtype;
     struct dio_shape shape;
+    float scale;  /* U8: a number is scale * (byte - zero) */
+    int32_t zero;
 };
 
 /* ---- attributes: an op's own struct, described so that text (test cases, stored graphs, builders) can fill it ---- */
@@ -107,9 +109,10 @@ enum dio_mode {
 };
 
 /* Arithmetic of an inference plan.  BF16: convolutions and products multiply bf16 and sum in f32; values between ops are
- * bf16 where the ops allow it; what enters and what leaves the plan is f32.  Training is F32. */
-enum dio_precision { DIO_PRECISION_F32, DIO_PRECISION_BF16 };
-const char *dio_precision_name(enum dio_precision precision); /* "f32", "bf16" */
+ * bf16 where the ops allow it; what enters and what leaves the plan is f32.  INT8: products of bytes, summed
+ * exactly, where values have ranges; the rest as in BF16.  Training is F32. */
+enum dio_precision { DIO_PRECISION_F32, DIO_PRECISION_BF16, DIO_PRECISION_INT8 };
+const char *dio_precision_name(enum dio_precision precision); /* "f32", "bf16", "int8" */
 bool dio_precision_parse(const char *name, enum dio_precision *out);
 
 /* One row of an image's output, computed from the rows of input 0 that it meets: `rows` are input rows
@@ -178,9 +181,16 @@ enum {
     DIO_FUSE_ACTIVATION = 1 << 2  /* has an enum attribute `activation` ("none" first, then kinds of the op activation) */
 };
 
-/* In a bf16 plan any input and any output may be bf16, each for itself, of an op that has the flag; dio_step.in and out say
- * which.  Parameters are f32. */
-enum { DIO_BF16_READS = 1 << 0, DIO_BF16_WRITES = 1 << 1 };
+/* In a plan of lower precision any input and any output may be bf16 or u8, each for itself, of an op that has the flag;
+ * dio_step.in and out say which.  Parameters are f32. */
+enum {
+    DIO_BF16_READS = 1 << 0,
+    DIO_BF16_WRITES = 1 << 1,
+    DIO_U8_READS = 1 << 2,
+    DIO_U8_WRITES = 1 << 3,
+    DIO_U8_SAME_RANGE = 1 << 4, /* what is written lies where what is read lay: one scale for both */
+    DIO_NARROW = DIO_BF16_READS | DIO_BF16_WRITES | DIO_U8_READS | DIO_U8_WRITES
+};
 
 struct dio_op {
     const char *name;               /* "conv" */
@@ -190,7 +200,9 @@ struct dio_op {
     int min_inputs, max_inputs;
     bool no_grad;                   /* an op without backward says so; the registry test wants one or the other */
     unsigned fuses;                 /* DIO_FUSE_* */
-    unsigned bf16;                  /* DIO_BF16_* of forward */
+    unsigned narrow;                /* DIO_BF16_*, DIO_U8_* of forward */
+    /* With DIO_U8_READS, whether it does with these attributes and this input; NULL: always. */
+    bool (*reads_u8)(const void *attrs, const struct dio_shape *input);
     /* Does something in training that no parameter's flag tells (dropout)?  NULL: never.  Ends a frozen prefix. */
     bool (*only_in_training)(const void *attrs);
     /* The place names the node.  Refuses with text; fills shapes->outputs, params, macs. */

@@ -10,7 +10,7 @@ static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, stru
     const int64_t tokens = dio_image_rows(&shapes->inputs[0]), channels = dio_channels(&shapes->inputs[0]);
     if (tokens >= INT32_MAX) return DIO_OP_REFUSE(ctx, place, "%lld tokens are too many", (long long)tokens);
     shapes->n_outputs = 1;
-    shapes->outputs[0] = (struct dio_value_type){DIO_F32, dio_shape_3(shapes->inputs[0].shape.dims[0], tokens + 1, channels)};
+    shapes->outputs[0] = (struct dio_value_type){.dtype = DIO_F32, .shape = dio_shape_3(shapes->inputs[0].shape.dims[0], tokens + 1, channels)};
     dio_infer_param(shapes, "", DIO_PARAM_TRAINED, DIO_INIT_NORMAL_FIFTIETH, dio_shape_3(1, 1, channels));
     return DIO_OK;
 }

@@ -22,7 +22,7 @@ static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, stru
         return DIO_OP_REFUSE(ctx, place, "token %lld of %lld", (long long)attrs->index, (long long)in->dims[1]);
     }
     shapes->n_outputs = 1;
-    shapes->outputs[0] = (struct dio_value_type){DIO_F32, dio_shape_2(in->dims[0], in->dims[2])};
+    shapes->outputs[0] = (struct dio_value_type){.dtype = DIO_F32, .shape = dio_shape_2(in->dims[0], in->dims[2])};
     return DIO_OK;
 }
 

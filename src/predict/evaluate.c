@@ -1,5 +1,7 @@
 #include "predict/evaluate.h"
 
+#include "predict/calibrate.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -56,6 +58,7 @@ dio_status dio_evaluate(struct dio_ctx *ctx, const struct dio_model *model, cons
     struct dio_prepare prepare = {0};
     struct dio_loader *loader = NULL;
     struct dio_plan *plan = NULL;
+    struct dio_value_range *ranges = NULL; /* int8 */
     struct dio_bad bad;
     int64_t batch = options->batch > 0 ? options->batch : DEFAULT_BATCH;
     struct dio_loader_options loading = {.dataset = dataset, .prepare = &prepare, .order = items, .count = n_items,
@@ -69,12 +72,15 @@ dio_status dio_evaluate(struct dio_ctx *ctx, const struct dio_model *model, cons
     if (model->logits < 0) return dio_fail(ctx, DIO_ERR_INPUT, "J5", NULL, "the model has no head; train gives it one");
     DIO_TRY(make_room(ctx, n_items, evaluation));
     DIO_TRY(dio_prepare_init(ctx, &model->recipe, &prepare));
+    if (options->precision == DIO_PRECISION_INT8) DIO_TRY(dio_calibrate(ctx, model, options->calibrate, &ranges));
+    planning.ranges = ranges;
     DIO_TRY(dio_plan_infer(ctx, model->graph, model->graph->inputs, 1, &model->logits, 1, &planning, &plan));
     DIO_TRY(dio_loader_open(ctx, &loading, &loader));
     DIO_TRY(run_batches(ctx, loader, plan, &bad, n_items, evaluation));
 fail:
     if (loader) dio_loader_close(loader);
     if (plan) dio_plan_free(plan);
+    dio_free(ctx, ranges);
     dio_prepare_free(ctx, &prepare);
     if (status != DIO_OK) dio_evaluation_free(ctx, evaluation);
     return status;

@@ -16,6 +16,7 @@ struct dio_evaluation {
 struct dio_evaluate_options {
     int64_t batch;     /* 0: 16 */
     enum dio_precision precision;
+    const char *calibrate; /* INT8: pictures that give values their ranges */
     bool stop_at_bad, allow_damaged;
     bool exact;        /* dio_plan_options.exact */
     double max_bad;    /* share; 1: any */

@@ -10,6 +10,7 @@
 #include "data/loader.h"
 #include "graph/plan.h"
 #include "data/walk.h"
+#include "predict/calibrate.h"
 #include "predict/output.h"
 
 enum { DEFAULT_BATCH = 16 };
@@ -25,6 +26,7 @@ struct job {
     struct dio_batcher *batcher;
     struct dio_walk *walk;
     struct dio_plan *plan;
+    struct dio_value_range *ranges; /* int8 */
     struct dio_arena names; /* of one batch */
     struct dio_bad bad;
     size_t batch, slot;     /* pictures; floats of one */
@@ -125,6 +127,8 @@ static dio_status open_job(struct job *job, const struct dio_model *model)
     DIO_PASS(make_room(job, model));
     struct dio_plan_options plan = {.batch = (int64_t)job->batch, .memory_limit = ctx->cpu.memory_limit, .exact = options->exact,
                                     .precision = options->precision};
+    if (options->precision == DIO_PRECISION_INT8) DIO_PASS(dio_calibrate(ctx, model, options->calibrate, &job->ranges));
+    plan.ranges = job->ranges;
     DIO_PASS(dio_plan_infer(ctx, model->graph, model->graph->inputs, 1, &model->logits, 1, &plan, &job->plan));
     DIO_PASS(dio_prepare_init(ctx, &model->recipe, &job->prepare));
     struct dio_decode_options decode = {.ignore_exif = model->recipe.ignore_exif, .allow_damaged = options->allow_damaged};
@@ -246,6 +250,7 @@ dio_status dio_predict_run(struct dio_ctx *ctx, const struct dio_model *model, c
     dio_walk_close(job.walk);
     if (job.batcher) dio_batcher_close(job.batcher);
     if (job.plan) dio_plan_free(job.plan);
+    dio_free(ctx, job.ranges);
     dio_prepare_free(ctx, &job.prepare);
     dio_records_free(ctx, &job.records);
     dio_arena_free(&job.names);

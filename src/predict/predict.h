@@ -16,6 +16,7 @@ struct dio_predict_options {
     enum dio_scores scores;   /* the whole vector too */
     int64_t batch;            /* 0: 16 */
     enum dio_precision precision;
+    const char *calibrate;    /* INT8: pictures that give values their ranges */
     bool stop_at_bad;         /* --bad stop */
     bool allow_damaged;       /* --allow-damaged: cut pictures are filled with grey */
     double max_bad;           /* --max-bad: share beyond which the run fails; 1: only when every picture was bad */

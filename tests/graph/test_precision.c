@@ -1,4 +1,4 @@
-/* Inference plans of bf16: which values are narrow, how near the numbers stay, the same bits whatever the batch and the
+/* Inference plans of bf16 and int8: which values are narrow, how near the numbers stay, the same bits whatever the batch and the
  * threads, half the memory. */
 #include <math.h>
 
@@ -44,6 +44,59 @@ static void run_all(struct fixture *f, struct dio_plan *plan, int at_once, float
         void *to = out + i * NET_CLASSES;
         dio_plan_run(plan, n, &in, &to);
     }
+}
+
+/* Ranges from the pictures themselves. */
+static struct dio_plan *make_int8_plan(struct fixture *f, int64_t batch, struct dio_value_range *ranges)
+{
+    float logits[PICTURES * NET_CLASSES];
+    const void *in = f->net.x;
+    void *out = logits;
+    struct dio_plan *watch = make_plan(f, PICTURES, false, DIO_PRECISION_F32), *plan;
+    for (int i = 0; i < f->net.graph->n_values; i++) ranges[i] = (struct dio_value_range){INFINITY, -INFINITY};
+    dio_plan_observe(watch, PICTURES, &in, &out, ranges);
+    dio_plan_free(watch);
+    const struct dio_plan_options options = {.batch = batch, .precision = DIO_PRECISION_INT8, .ranges = ranges};
+    assert_ok(&f->test, dio_plan_infer(&f->test.ctx, f->net.graph, &f->net.picture, 1, &f->net.logits, 1, &options, &plan));
+    return plan;
+}
+
+/* The products that can compute with bytes do; a step of a value's range is 1 / 255 of it. */
+static void test_int8(void **state)
+{
+    (void)state;
+    static const int threads[] = {0, 2, 3, 7}, batches[] = {1, 3, 16};
+    float exact[PICTURES * NET_CLASSES], expected[PICTURES * NET_CLASSES], got[PICTURES * NET_CLASSES];
+    struct dio_value_range ranges[256];
+    for (int t = 0; t < 4; t++) {
+        struct fixture *f = begin(threads[t]);
+        assert_in_range(f->net.graph->n_values, 1, 256);
+        for (int b = 0; b < 3; b++) {
+            struct dio_plan *plan = make_int8_plan(f, batches[b], ranges);
+            int products = 0;
+            for (int i = 0; i < NODES; i++) {
+                struct dio_plan_step_info info;
+                dio_plan_step(plan, i, &info);
+                products += info.macs > 0 && info.precision == DIO_PRECISION_INT8;
+            }
+            assert_int_equal(products, 4); /* kernels over up to eight channels stay as they are */
+            run_all(f, plan, batches[b], t + b ? got : expected);
+            if (t + b) assert_memory_equal(got, expected, sizeof got);
+            dio_plan_free(plan);
+        }
+        if (t == 0) {
+            struct dio_plan *plan = make_plan(f, PICTURES, false, DIO_PRECISION_F32);
+            run_all(f, plan, PICTURES, exact);
+            dio_plan_free(plan);
+        }
+        end(f);
+    }
+    float low = exact[0], high = exact[0];
+    for (int i = 0; i < PICTURES * NET_CLASSES; i++) {
+        low = fminf(low, exact[i]);
+        high = fmaxf(high, exact[i]);
+    }
+    for (int i = 0; i < PICTURES * NET_CLASSES; i++) assert_true(fabsf(expected[i] - exact[i]) <= NODES / 128.0f * (high - low));
 }
 
 static void test_values(void **state)
@@ -113,6 +166,7 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_int8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,7 +130,7 @@ static void time_layer(struct bench *b, const struct layer *layer, int64_t batch
     const struct dio_op *op = dio_op_find("conv");
     char attrs[256];
     struct dio_op_shapes shapes = {.attrs = attrs, .n_inputs = 1};
-    shapes.inputs[0] = (struct dio_value_type){DIO_F32, dio_shape_4(batch, layer->h, layer->h, layer->c)};
+    shapes.inputs[0] = (struct dio_value_type){.dtype = DIO_F32, .shape = dio_shape_4(batch, layer->h, layer->h, layer->c)};
     if (dio_attrs_parse(&b->ctx, op, NULL, layer->attrs, attrs) || op->infer(&b->ctx, NULL, &shapes)) exit(1);
     b->step = (struct dio_step){.op = op, .attrs = attrs, .kernels = b->ctx.kernels, .mode = DIO_MODE_TRAIN, .n_inputs = 1, .n_outputs = 1,
                                 .n_params = 1, .in = {shapes.inputs[0]}, .out = {shapes.outputs[0]}, .param_shape = {shapes.params[0].shape}};

@@ -108,8 +108,8 @@ static void check_case(struct checker *k, const struct dio_op *op, const char *l
         for (int mix = 0; mix < 4 * k->n_levels; mix++) {
             run = (struct op_run){.kernels = &k->level[mix / 4], .mode = DIO_MODE_INFER, .precision = DIO_PRECISION_BF16,
                                   .bf16_in = mix & 1, .bf16_out = mix & 2};
-            if (run.bf16_in && !(op->bf16 & DIO_BF16_READS)) continue;
-            if (run.bf16_out && !(op->bf16 & DIO_BF16_WRITES)) continue;
+            if (run.bf16_in && !(op->narrow & DIO_BF16_READS)) continue;
+            if (run.bf16_out && !(op->narrow & DIO_BF16_WRITES)) continue;
             if (!run_or_fail(k, &c, &run, &result)) continue;
             if (!near(&result, &expected, run.bf16_out)) fail(k, &c, &run, "far from f32");
             if (mix / 4 == 0 || mix / 4 == k->n_levels - 1) check_bits(k, &c, &run, &result);
@@ -129,7 +129,7 @@ int main(void)
         if (dio_team_start(&k.ctx, team_sizes[i], &k.team[i]) != DIO_OK) return 1;
     }
     for (const struct dio_op *const *op = dio_ops; *op; op++) {
-        for (int i = 0; (*op)->bf16 && (*op)->cases[i]; i++) check_case(&k, *op, (*op)->cases[i]);
+        for (int i = 0; ((*op)->narrow & DIO_BF16_READS) && (*op)->cases[i]; i++) check_case(&k, *op, (*op)->cases[i]);
     }
     for (int i = 1; i < TEAMS; i++) dio_team_stop(&k.ctx, k.team[i]);
     printf("%d cases, %d checks, %d failed\n", k.cases, k.checks, k.failures);

@@ -8,9 +8,15 @@
 typedef __m512i ivec, quad, weights;
 
 static inline ivec i_zero(void) { return _mm512_setzero_si512(); }
-static inline ivec i_dot(ivec sum, quad a, weights b) { return _mm512_dpbusd_epi32(sum, a, b); }
 static inline vec i_to_float(ivec value) { return _mm512_cvtepi32_ps(value); }
 static inline weights q_load(const int8_t *p) { return _mm512_loadu_si512(p); }
+
+/* Written out: gcc 12 moves the sums to memory and back around the intrinsic. */
+static inline ivec i_dot(ivec sum, quad a, weights b)
+{
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+}
 
 /* Written out for the reason that v_broadcast has. */
 static inline quad q_broadcast(const uint8_t *p)
