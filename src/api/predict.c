@@ -30,6 +30,7 @@ diopter_status diopter_predict(diopter_model *model, const char *const *paths, s
             .resume = api_extra_flag(options, "resume", use),
         };
         status = dio_predict_check(ctx, &how);
+        if (status == DIO_OK && output) status = dio_loaded_check_output(ctx, &model->loaded, output);
         if (status == DIO_OK) status = dio_predict_run(ctx, model->loaded.model, &how, &done);
     }
     diopter_options_destroy(made);

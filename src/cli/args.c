@@ -44,8 +44,10 @@ bool cli_takes(const struct cli_verb *verb, const diopter_option_info *info)
 
 static const struct cli_option *find_in(const struct cli_option *options, const char *name, char letter)
 {
+    char spelling[64];
     for (; options && options->name; options++) {
-        if (letter ? options->letter == letter : strcmp(options->name, name) == 0) return options;
+        dio_option_spelling(spelling, sizeof spelling, options->name);
+        if (letter ? options->letter == letter : strcmp(spelling, name) == 0) return options;
     }
     return NULL;
 }

@@ -42,6 +42,7 @@ static int run(struct cli *cli)
         if (refused) return refused;
     }
     diopter_status status = diopter_model_open(cli->context, cli->names[0], cli->options, &model);
+    if (status == DIOPTER_OK && plot) status = diopter_model_check_output(model, plot);
     if (status == DIOPTER_OK) status = diopter_evaluate(model, cli->names[1], cli->options, &evaluation);
     int code = 0;
     if (evaluation) code = print(cli, evaluation);

@@ -53,6 +53,8 @@ void dio_loaded_free(struct dio_ctx *ctx, struct dio_loaded *loaded)
     if (loaded->has_weights) dio_weights_free(ctx, &loaded->weights);
     dio_free(ctx, loaded->unknown);
     dio_free(ctx, loaded->weights_path);
+    dio_free(ctx, loaded->folder);
+    dio_free(ctx, loaded->classes_file);
     for (size_t i = 0; i < loaded->n_messages; i++) dio_free(ctx, loaded->messages[i].text);
     dio_free(ctx, loaded->messages);
     *loaded = (struct dio_loaded){0};
@@ -469,12 +471,24 @@ static dio_status load_scratch(struct loading *loading, const char *tag)
     return dio_model_add_fact(out->model, "source", "trained from scratch");
 }
 
+/* For dio_loaded_check_output. */
+static dio_status remember_inputs(struct loading *loading, const char *path)
+{
+    struct dio_loaded *out = loading->out;
+    const char *classes = loading->options->classes_file;
+    bool folder = strncmp(path, "arch:", 5) != 0 && dio_path_is_folder(path);
+    out->folder = folder ? dio_strdup(loading->ctx, path) : NULL;
+    out->classes_file = classes ? dio_strdup(loading->ctx, classes) : NULL;
+    return (folder && !out->folder) || (classes && !out->classes_file) ? DIO_ERR_ENV : DIO_OK;
+}
+
 dio_status dio_model_load(struct dio_ctx *ctx, const char *path, const struct dio_load_options *options,
                           struct dio_loaded *out)
 {
     *out = (struct dio_loaded){0};
     struct loading loading = {.ctx = ctx, .options = options, .out = out};
     dio_status status = strncmp(path, "arch:", 5) == 0 ? load_scratch(&loading, path + 5) : load_file(&loading, path);
+    if (status == DIO_OK) status = remember_inputs(&loading, path);
     dio_origin_free(&loading.config);
     if (status != DIO_OK) dio_loaded_free(ctx, out);
     return status;

@@ -21,6 +21,7 @@ struct job {
     struct dio_records records;
     struct dio_output output;
     bool output_open;
+    bool replaces;          /* the output is a file that exists */
     struct dio_prepare prepare;
     struct dio_batcher *batcher;
     struct dio_walk *walk;
@@ -117,6 +118,7 @@ static dio_status open_job(struct job *job, const struct dio_model *model)
     if (model->logits < 0) {
         return dio_fail(ctx, DIO_ERR_INPUT, "J5", &(struct dio_place){.hint = "train gives it one"}, "the model has no head");
     }
+    job->replaces = options->output && options->overwrite && dio_path_is_file(options->output);
     DIO_PASS(dio_walk_open(ctx, options->paths, options->n_paths, &(struct dio_walk_options){0}, &job->walk));
     DIO_PASS(make_room(job, model));
     struct dio_plan_options plan = {.batch = (int64_t)job->batch, .memory_limit = ctx->cpu.memory_limit};
@@ -128,6 +130,14 @@ static dio_status open_job(struct job *job, const struct dio_model *model)
     dio_bad_init(&job->bad, &(struct dio_bad_options){.stop = options->stop_at_bad, .max_share = share ? options->max_bad : 1,
                                                       .total = dio_walk_total(job->walk)});
     return open_output(job, model);
+}
+
+/* Row A7: a manifest names pictures anywhere. */
+static dio_status check_picture(struct job *job, const struct dio_ref *ref)
+{
+    const char *output = job->options->output;
+    if (!job->replaces || !ref->path || !dio_same_file(ref->path, output)) return DIO_OK;
+    return dio_fail(job->ctx, DIO_ERR_USAGE, "A7", &(struct dio_place){.file = output}, "output and input are the same file");
 }
 
 /* The next pictures that have no record yet; of a finished file the first ones are computed again, to see that it is this
@@ -142,6 +152,7 @@ static dio_status fill_batch(struct job *job, size_t *n)
         struct dio_old_record *old = &job->old[*n];
         DIO_PASS(dio_walk_next(job->walk, &job->names, &job->refs[*n], &found));
         if (!found) break;
+        DIO_PASS(check_picture(job, &job->refs[*n]));
         DIO_PASS(dio_output_take(&job->output, &job->records, job->refs[*n].name, old));
         if (old->text) {
             job->result->resumed++;

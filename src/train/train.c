@@ -263,6 +263,7 @@ dio_status dio_train_run(struct dio_ctx *ctx, struct dio_train_options *options,
     DIO_TRY(dio_run_check_folder(&run, false));
     DIO_TRY(dio_run_open_data(&run));
     DIO_TRY(dio_run_open_model(&run));
+    DIO_TRY(dio_run_check_inputs(&run));
     DIO_TRY(dio_run_claim(&run, false));
     DIO_TRY(dio_run_make_loop(&run));
     DIO_TRY(dio_recipe_write(ctx, options, run.folder, &run.recipe));

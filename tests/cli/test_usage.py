@@ -2,6 +2,7 @@
 import fcntl
 import json
 import os
+import re
 import subprocess
 
 from support import MODEL, PROGRAM, Checks, Workplace, run
@@ -43,6 +44,14 @@ check.exits(2, "eval", "m", "d", "--precision", "f16", says="--precision must be
 check.exits(2, "predict", "m", "d", "--format", "xml", says="--format must be one of csv|jsonl", lines=1)
 # A mistake is told as JSON wherever --json stands.
 check.exits(2, "eval", "--nope", "--json", says=['"level":"error"', "unknown flag --nope"], lines=1)
+
+# Every option that help shows is one that the verb takes.
+for verb in VERBS:
+    shown = re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)", run(verb, "--help").stdout, re.M)
+    check.that(len(shown) > 3, f"{verb} --help lists options", shown)
+    for option in shown:
+        said = run(verb, option, "--nope").stderr
+        check.that(f"flag {option}" not in said and f"{option} belongs" not in said, f"{verb} knows {option}", said)
 
 # Help: of each verb, both ways, with examples; version; man pages; completion.
 for verb in VERBS:
