@@ -64,7 +64,8 @@ static unsigned uses_of(const struct dio_option *option)
 {
     static const char *const loading[] = {"classes", "image_size", "resize", "fit", "crop", "interpolation", "mean", "std",
                                           "pillow", "arch", "bn_eps", "padding", "stem_padding", "key", "allow_opaque"};
-    static const char *const labelled[] = {"root", "columns", "bad", "max_bad", "allow_empty", "allow_leak"};
+    static const char *const manifests[] = {"root", "columns"};
+    static const char *const labelled[] = {"bad", "max_bad", "allow_empty", "allow_leak"};
     static const char *const arguments[] = {"output", "threads", "cpu", "linear"}; /* of the calls and of the context */
     static const char *const weights[] = {"max_header", "max_tensors", "max_elements", "max_opcodes", "max_unpack"};
     static const char *const pictures[] = {"max_pixels", "max_file", "max_scans"};
@@ -83,6 +84,9 @@ static unsigned uses_of(const struct dio_option *option)
     if (strcmp(option->name, "val_share") == 0 || strcmp(option->name, "seed") == 0) return TRAIN | EVALUATE | CHECK;
     for (size_t i = 0; i < NUMBER_OF(loading); i++) {
         if (strcmp(option->name, loading[i]) == 0) return MODELS | TRAIN;
+    }
+    for (size_t i = 0; i < NUMBER_OF(manifests); i++) {
+        if (strcmp(option->name, manifests[i]) == 0) return TRAIN | EVALUATE | PREDICT | CHECK;
     }
     for (size_t i = 0; i < NUMBER_OF(labelled); i++) {
         if (strcmp(option->name, labelled[i]) == 0) return TRAIN | EVALUATE | CHECK;

@@ -18,6 +18,8 @@ diopter_status diopter_predict(diopter_model *model, const char *const *paths, s
         const struct dio_predict_options how = {
             .paths = paths,
             .n_paths = count,
+            .root = options->train.root,
+            .columns = options->train.columns,
             .output = output,
             .format = !format ? DIO_PREDICT_BY_NAME : strcmp(format, "csv") == 0 ? DIO_PREDICT_CSV : DIO_PREDICT_JSONL,
             .allow_damaged = options->train.allow_damaged,

@@ -88,15 +88,21 @@ static bool find_library(const struct cli_verb *verb, const char *name, struct f
     return false;
 }
 
-/* The verb that knows an option which this one does not. */
-static const char *verb_with(const char *name)
+/* The verbs that know an option which this one does not: "train, eval and check"; false: there are none. */
+static bool verbs_with(const char *name, char *out, size_t size)
 {
-    for (size_t i = 0; cli_verbs[i]; i++) {
+    const char *verbs[16];
+    size_t count = 0, length = 0;
+    for (size_t i = 0; cli_verbs[i] && count < 16; i++) {
         struct found found;
         memset(&found, 0, sizeof found);
-        if (find_own(cli_verbs[i], name, 0) || find_library(cli_verbs[i], name, &found)) return cli_verbs[i]->name;
+        if (find_own(cli_verbs[i], name, 0) || find_library(cli_verbs[i], name, &found)) verbs[count++] = cli_verbs[i]->name;
     }
-    return NULL;
+    for (size_t i = 0; i < count && length < size; i++) {
+        const char *between = i == 0 ? "" : i + 1 < count ? ", " : " and ";
+        length += (size_t)snprintf(out + length, size - length, "%s%s", between, verbs[i]);
+    }
+    return count > 0;
 }
 
 static const char *nearest_option(const struct cli_verb *verb, const char *name, char *out, size_t size)
@@ -127,8 +133,8 @@ static const char *nearest_option(const struct cli_verb *verb, const char *name,
 
 static int unknown_option(const struct cli *cli, const char *name)
 {
-    const char *other = verb_with(name);
-    if (other) return cli_usage_error(cli, "--%s belongs to %s", cli_escaped(name), other);
+    char others[128];
+    if (verbs_with(name, others, sizeof others)) return cli_usage_error(cli, "--%s belongs to %s", cli_escaped(name), others);
     char near[64];
     if (nearest_option(cli->verb, name, near, sizeof near)) {
         return cli_usage_error(cli, "unknown flag --%s; did you mean --%s?", cli_escaped(name), near);
