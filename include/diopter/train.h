@@ -36,6 +36,7 @@ DIOPTER_API diopter_status diopter_train_resume(diopter_context *context, const 
                                                 diopter_train_result *result);
 
 /* What train would refuse or warn of: decodes each picture once.  One of data and recipe may be NULL.
+ * Looking at pictures needs no model; the option "model" names one to open, too.
  * *report (owned by the caller, diopter_free): text for people; NULL when it failed. */
 DIOPTER_API diopter_status diopter_check(diopter_context *context, const char *data, const char *recipe,
                                          const diopter_options *options, char **report);
