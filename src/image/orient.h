@@ -4,7 +4,7 @@
 
 #include "image/picture.h"
 
-/* The orientation in a TIFF block (as in APP1 after "Exif\0\0", or PNG's eXIf), 1..8; 0 when there is none.  Any bytes
+/* The orientation in a TIFF block (as in APP1 after "Exif\0\0", or PNG's eXIf), 1..8 (1 too for one that is senseless); 0 when there is none.  Any bytes
  * are fine: what makes no sense is as if it were not there. */
 int32_t dio_exif_orientation(const uint8_t *bytes, size_t size);
 
