@@ -294,11 +294,13 @@ static dio_status check_target(struct dio_ctx *ctx, const diopter_model *model, 
 static dio_status export_model(struct dio_ctx *ctx, const diopter_model *model, const char *path,
                                const diopter_options *options)
 {
-    struct dio_export_options how = {DIO_NAMES_ORIGIN, DIO_F32};
+    struct dio_export_options how = {.naming = DIO_NAMES_ORIGIN, .floats = DIO_F32};
     const char *precision = api_extra(options, "precision", DIOPTER_FOR_EXPORT);
     if (strcmp(precision, "f16") == 0) how.floats = DIO_F16;
     if (strcmp(precision, "bf16") == 0) how.floats = DIO_BF16;
-    if (!dio_naming_parse(api_extra(options, "names", DIOPTER_FOR_EXPORT), &how.naming)) {
+    const char *names = api_extra(options, "names", DIOPTER_FOR_EXPORT);
+    how.free_naming = names == NULL;
+    if (names && !dio_naming_parse(names, &how.naming)) {
         return dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "--names must be one of origin|timm|torchvision");
     }
     DIO_PASS(dio_loaded_need_model(ctx, &model->loaded));

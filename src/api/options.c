@@ -52,8 +52,9 @@ static const struct extra extras[] = {
      "fail when more than this share of the pictures is bad", PREDICT},
     {"precision", DIO_OPTION_T_CHOICE, "TYPE", "f32", "f32", 0, 0, "Output", "of the arithmetic", EVALUATE | PREDICT | BENCH},
     {"precision", DIO_OPTION_T_CHOICE, "TYPE", "f32", "f32|f16|bf16", 0, 0, "Output", "of the written weights", EXPORT},
-    {"names", DIO_OPTION_T_CHOICE, "NAMES", "origin", "origin|timm|torchvision", 0, 0, "Output",
-     "how the tensors are called: as in the file that the model came from, or as a library does", EXPORT},
+    {"names", DIO_OPTION_T_CHOICE, "NAMES", NULL, "origin|timm|torchvision", 0, 0, "Output",
+     "how the tensors are called: as in the file that the model came from, or as a library does (default: origin; in a folder "
+     "timm, where timm has the model)", EXPORT},
     {"strict", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Pictures", "finish with exit code 1 when there are warnings",
      CHECK},
 };

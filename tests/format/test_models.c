@@ -395,7 +395,7 @@ static dio_status round_trip(struct test_ctx *trial, void *arg)
     if (status == DIO_OK) {
         char out[1200];
         snprintf(out, sizeof out, "%s.out", path);
-        struct dio_export_options how = {DIO_NAMES_ORIGIN, DIO_F16};
+        struct dio_export_options how = {.naming = DIO_NAMES_ORIGIN, .floats = DIO_F16};
         status = dio_model_export(&trial->ctx, loaded.model, out, &how);
         if (status == DIO_ERR_USAGE) { /* an ending that is none of ours */
             dio_ctx_clear_error(&trial->ctx);
