@@ -169,8 +169,18 @@ static dio_status make_recipe(struct loading *loading, const struct dio_arch_var
     if (variant) dio_arch_recipe(variant, channels, recipe);
     else *recipe = dio_image_recipe_imagenet(256, 224);
     out->assumed_recipe = true;
-    if (loading->has_config && dio_recipe_from_config(&loading->config, recipe)) out->assumed_recipe = false;
+    const struct dio_recipe_override *over = &loading->options->recipe;
     const char *text = out->has_weights ? meta(loading, DIO_META_PREPROCESSING) : NULL;
+    if (loading->has_config && !text) {
+        bool said = false;
+        DIO_PASS(dio_recipe_from_config(ctx, &loading->config, over, recipe, &said));
+        out->assumed_recipe = !said;
+        int mean = over->mean_count ? 0 : loading->config.mean_count, std = over->std_count ? 0 : loading->config.std_count;
+        if (said && recipe->channels > 1 && (mean == 1 || std == 1)) {
+            DIO_PASS(dio_loaded_message(ctx, out, DIO_LEVEL_NOTE, "", "%s in config.json has one number, taken for all %d channels",
+                                        mean != 1 ? "std" : std != 1 ? "mean" : "each of mean and std", (int)recipe->channels));
+        }
+    }
     if (text) {
         DIO_PASS(dio_image_recipe_parse(ctx, out->weights_path, "metadata " DIO_META_PREPROCESSING, text, strlen(text), recipe));
         out->assumed_recipe = false;
@@ -179,7 +189,6 @@ static dio_status make_recipe(struct loading *loading, const struct dio_arch_var
         return dio_fail(ctx, DIO_ERR_INPUT, "J8", &(struct dio_place){.file = out->weights_path},
                         "preprocessing is for %d channels, the weights are for %lld", (int)recipe->channels, (long long)channels);
     }
-    const struct dio_recipe_override *over = &loading->options->recipe;
     DIO_PASS(dio_recipe_override_apply(ctx, over, recipe));
     return dio_image_recipe_check(ctx, &(struct dio_place){.file = out->weights_path}, recipe);
 }
@@ -208,6 +217,10 @@ static dio_status build_known(struct loading *loading)
     const struct dio_arch_match *match = &loading->answer.match;
     struct dio_arch_config config = dio_arch_config_default(match->variant->name);
     struct dio_image_recipe recipe;
+    if (loading->has_config && !own_file(loading) && !loading->options->arch) {
+        DIO_PASS(dio_config_describes(loading->ctx, &loading->config, loading->answer.arch, match->variant,
+                                      loading->out->weights_path));
+    }
     DIO_PASS(make_recipe(loading, match->variant, match->channels, &recipe));
     settle_config(loading, &config);
     config.naming = match->naming;
