@@ -89,6 +89,7 @@ static dio_status read_names(struct dio_ctx *ctx, const struct dio_files *files,
     if (!dio_utf8_valid(bytes.data, bytes.size, &bad) || memchr(bytes.data, 0, bytes.size)) {
         status = dio_fail(ctx, DIO_ERR_INPUT, "C5", &place, "not UTF-8");
     }
+    if (bytes.size >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0) at += 3; /* Windows' editors put it there */
     while (status == DIO_OK && at < end) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         size_t length = (size_t)((newline ? newline : end) - at);
