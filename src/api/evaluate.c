@@ -64,8 +64,8 @@ static dio_status judge(struct dio_ctx *ctx, const struct dio_model *model, cons
     struct dio_metrics_options measures = {.classes = names,
                                            .n_classes = (size_t)model->n_classes,
                                            .threshold = api_extra_number(options, "threshold", use),
-                                           .seed = (uint64_t)options->train.seed,
-                                           .bootstrap = 1000};
+                                           .seed = DIO_BOOTSTRAP_SEED,
+                                           .bootstrap = DIO_BOOTSTRAP_RESAMPLES};
     DIO_TRY(positive_class(ctx, api_extra(options, "positive", use), names, model->n_classes, &measures.positive));
     DIO_TRY(dio_evaluate_items(ctx, dataset, api_extra(options, "split", use), &items, &count));
     DIO_TRY(dio_evaluate(ctx, model, dataset, items, count, &how, &rows));
