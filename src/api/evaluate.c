@@ -49,6 +49,18 @@ static dio_status positive_class(struct dio_ctx *ctx, const char *wanted, const 
     return dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "--positive: the model has no class \"%s\"", shown);
 }
 
+/* What speaks of two classes says nothing of ten. */
+static dio_status two_classes_only(struct dio_ctx *ctx, const diopter_options *options, int64_t classes)
+{
+    static const char *const names[] = {"positive", "threshold"};
+    for (size_t i = 0; i < 2 && classes != 2; i++) {
+        if (!api_extra_given(options, names[i])) continue;
+        return dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "--%s is for models of two classes; this one has %lld", names[i],
+                        (long long)classes);
+    }
+    return DIO_OK;
+}
+
 static dio_status judge(struct dio_ctx *ctx, const struct dio_model *model, const struct dio_dataset *dataset,
                         const char *const *names, const diopter_options *options, diopter_evaluation *out)
 {
@@ -88,6 +100,7 @@ static dio_status evaluate(struct dio_ctx *ctx, const struct dio_model *model, c
     const char *split = api_extra(options, "split", DIOPTER_FOR_EVALUATE);
     bool cut = split && strcmp(split, "val") == 0;
     dio_arena_init(&arena, ctx);
+    DIO_TRY(two_classes_only(ctx, options, model->n_classes));
     DIO_TRY(class_names(ctx, model, &arena, &names));
     const struct dio_dataset_options layout = {.root = options->train.root,
                                                .columns = options->train.columns,

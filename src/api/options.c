@@ -294,6 +294,14 @@ const char *api_extra(const diopter_options *options, const char *name, unsigned
     return NULL;
 }
 
+bool api_extra_given(const diopter_options *options, const char *name)
+{
+    for (size_t i = 0; i < NUMBER_OF(extras); i++) {
+        if (strcmp(extras[i].name, name) == 0 && options->extra[i]) return true;
+    }
+    return false;
+}
+
 bool api_extra_flag(const diopter_options *options, const char *name, unsigned use)
 {
     const char *text = api_extra(options, name, use);

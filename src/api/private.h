@@ -52,6 +52,7 @@ diopter_status api_status(dio_status status);
 
 /* The value of an option outside train's table, for one of the uses; its default when it was not set, or NULL. */
 const char *api_extra(const diopter_options *options, const char *name, unsigned use);
+bool api_extra_given(const diopter_options *options, const char *name); /* was it set? */
 bool api_extra_flag(const diopter_options *options, const char *name, unsigned use);
 int64_t api_extra_whole(const diopter_options *options, const char *name, unsigned use);
 double api_extra_number(const diopter_options *options, const char *name, unsigned use);

@@ -25,9 +25,9 @@ static void print_json(const char *report, diopter_status status)
 static int run(struct cli *cli)
 {
     const char *data = cli_value(cli, "data"), *recipe = cli_value(cli, "recipe");
-    if (data && cli->n_names) return cli_usage_error(cli, "the data is given twice");
+    if (data && cli->n_names) return cli_usage_error(cli, "A3", "the data is given twice");
     if (!data && cli->n_names) data = cli->names[0];
-    if (!data && !recipe) return cli_usage_error(cli, "too few arguments; usage: diopter check %s", cli->verb->synopsis);
+    if (!data && !recipe) return cli_usage_error(cli, "A3", "too few arguments; usage: diopter check %s", cli->verb->synopsis);
     char *report = NULL;
     const char *model = cli_value(cli, "model");
     diopter_status status = model ? diopter_options_set(cli->options, "model", model) : DIOPTER_OK;

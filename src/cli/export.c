@@ -6,7 +6,7 @@
 static int run(struct cli *cli)
 {
     const char *output = cli_value(cli, "output");
-    if (!output) return cli_usage_error(cli, "-o FILE is missing: a name ending in .safetensors or .pth, or a folder");
+    if (!output) return cli_usage_error(cli, "A3", "-o FILE is missing: a name ending in .safetensors or .pth, or a folder");
     diopter_model *model = NULL;
     diopter_status status = diopter_model_open(cli->context, cli->names[0], cli->options, &model);
     if (status == DIOPTER_OK) status = diopter_model_export(model, output, cli->options);

@@ -425,6 +425,13 @@ static dio_status check_version(const struct loading *loading)
                     (int)DIO_META_CURRENT_VERSION);
 }
 
+/* PyTorch's files alone: in a folder, that is pytorch_model.bin. */
+static bool has_keys(const struct dio_weights *weights)
+{
+    if (strcmp(weights->format, "torch") == 0) return true;
+    return weights->source_count == 1 && strcmp(dio_path_base(weights->sources[0]), "pytorch_model.bin") == 0;
+}
+
 static dio_status load_file(struct loading *loading, const char *path)
 {
     struct dio_ctx *ctx = loading->ctx;
@@ -433,6 +440,9 @@ static dio_status load_file(struct loading *loading, const char *path)
     out->has_weights = true;
     if (out->weights.note) {
         DIO_PASS(dio_loaded_message(ctx, out, DIO_LEVEL_NOTE, out->weights.note_code, "%s", out->weights.note));
+    }
+    if (loading->options->read.key && !has_keys(&out->weights)) {
+        DIO_PASS(dio_loaded_message(ctx, out, DIO_LEVEL_NOTE, "", "--key is not used: only PyTorch's files hold several sets of weights"));
     }
     const char *name = out->weights.source_count == 1 ? out->weights.sources[0] : path;
     out->weights_path = dio_strdup(ctx, name);
