@@ -72,7 +72,7 @@ DIOPTER_API diopter_status diopter_model_forward(diopter_model *model, const flo
 /* Decodes a picture file (its bytes in memory), prepares it by the model's preprocessing, and runs it.  logits: [classes]. */
 DIOPTER_API diopter_status diopter_model_forward_file(diopter_model *model, const void *bytes, size_t size, float *logits);
 
-/* DIOPTER_ERROR_USAGE when `path` is, by any name, a file that the model was read from, or lies in the folder that was named:
+/* DIOPTER_ERROR_USAGE when `path` is, by any name, a file that the model was read from, or the folder that was named:
  * writing there would destroy an input.  predict and export ask this themselves. */
 DIOPTER_API diopter_status diopter_model_check_output(const diopter_model *model, const char *path);
 

@@ -18,6 +18,7 @@ typedef struct diopter_train_result {
     bool complete;              /* false: cancelled, and saved */
     int stopped_epoch;          /* cancelled: in this epoch (from 1), */
     int64_t stopped_step;       /* after this step of it; 0: before the first */
+    bool already_complete;      /* resume of a finished run: nothing was done */
 } diopter_train_result;
 
 /* Trains `model` (as in diopter_model_open) on `data` (folder, manifest, tar, record folder) into the new folder `run`.

@@ -129,6 +129,7 @@ bool diopter_option_at(size_t i, diopter_option_info *info)
         out.group = or_empty(option->group);
         out.help = option->help;
         out.uses = uses_of(option);
+        out.above_min = (option->flags & DIO_OPTION_ABOVE) != 0;
     } else if (i - dio_option_count() < NUMBER_OF(extras)) {
         const struct extra *extra = &extras[i - dio_option_count()];
         out.name = extra->name;

@@ -53,7 +53,7 @@ static void show_library(const diopter_option_info *info, struct shown *out)
     const char *initial = info->initial[0] && info->kind != DIOPTER_OPTION_FLAG ? info->initial : NULL;
     if (length < sizeof out->help && (initial || number)) {
         char range[96] = "";
-        if (number) (void)snprintf(range, sizeof range, "%.15g to %.15g", info->min, info->max);
+        if (number) (void)snprintf(range, sizeof range, "%s%.15g to %.15g", info->above_min ? "above " : "", info->min, info->max);
         (void)snprintf(out->help + length, sizeof out->help - length, " [%s%s%s%s]", initial ? "default " : "",
                        initial ? initial : "", initial && range[0] ? "; " : "", range);
     }

@@ -125,6 +125,7 @@ int main(int argc, char **argv)
             if (number && code == DIOPTER_CANCELLED) cli_die_by_signal(number);
             return code;
         }
+        if (first[0] == '-') return cli_usage_error(&none, "A1", "a verb comes first, options behind it: not \"%s\"", cli_escaped(first));
         const char *near = cli_nearest_verb(first);
         if (near) return cli_usage_error(&none, "A1", "unknown verb \"%s\"; did you mean \"%s\"?", cli_escaped(first), near);
         return cli_usage_error(&none, "A1", "unknown verb \"%s\"; diopter help lists them", cli_escaped(first));

@@ -36,11 +36,15 @@ static void print_result(const struct cli *cli, const diopter_train_result *resu
         print_json(result);
         return;
     }
-    printf("%s: %d epochs", cli_escaped(result->run), result->epochs);
-    if (!isnan(result->validation_accuracy)) {
-        printf(", best epoch %d, validation accuracy %.1f %%", result->best_epoch, 100 * result->validation_accuracy);
+    if (result->already_complete) {
+        printf("%s: all %d epochs are done\n", cli_escaped(result->run), result->epochs);
+    } else {
+        printf("%s: %d epochs", cli_escaped(result->run), result->epochs);
+        if (!isnan(result->validation_accuracy)) {
+            printf(", best epoch %d, validation accuracy %.1f %%", result->best_epoch, 100 * result->validation_accuracy);
+        }
+        printf("\n");
     }
-    printf("\n");
     if (result->skipped) printf("skipped: %llu pictures that could not be read\n", (unsigned long long)result->skipped);
     printf("model    %s/model.safetensors\nreport   %s/report.html\n", cli_escaped(result->run), cli_escaped(result->run));
     printf("next     diopter predict %s PICTURES -o predictions.csv\n", cli_escaped(result->run));

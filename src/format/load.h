@@ -61,7 +61,7 @@ dio_status dio_loaded_scan(struct dio_ctx *ctx, struct dio_loaded *loaded);
 /* Hands the messages to the context's sink. */
 void dio_loaded_say(struct dio_ctx *ctx, const struct dio_loaded *loaded);
 /* Row A7: refuses an output that is, by any name, one of the files that the model was read from (weights and shards, index,
- * configuration, class names), that its run wrote beside them, or that lies in the folder it was read from. */
+ * configuration, class names), that its run wrote beside them, or the folder itself. */
 dio_status dio_loaded_check_output(struct dio_ctx *ctx, const struct dio_loaded *loaded, const char *output);
 /* For verbs that need a model: fails with what is missing (row J5) when there is none. */
 dio_status dio_loaded_need_model(struct dio_ctx *ctx, const struct dio_loaded *loaded);

@@ -8,7 +8,7 @@
 
 /* Read beside weights, or written there by the run that they come from. */
 static const char *const companions[] = {"config.json", "preprocessor_config.json", "model.safetensors.index.json", "recipe.yaml",
-                                         "metrics.jsonl", "freeze.txt"};
+                                         "metrics.jsonl", "freeze.txt", "log.txt", "report.html", "checkpoints", "cache"};
 
 static dio_status refuse(struct dio_ctx *ctx, const char *output, const char *file)
 {
@@ -17,32 +17,12 @@ static dio_status refuse(struct dio_ctx *ctx, const char *output, const char *fi
     return dio_fail(ctx, DIO_ERR_USAGE, "A7", &(struct dio_place){.file = output}, "output and input are the same file (%s)", shown);
 }
 
-/* All that lies in a model's folder belongs to it, by whatever name it is reached. */
-static dio_status check_folder(struct dio_ctx *ctx, const char *folder, const char *output)
-{
-    bool inside = false;
-    struct dio_listing listing;
-    DIO_PASS(dio_path_lies_in(ctx, output, folder, &inside));
-    if (inside && !dio_path_exists(output)) {
-        return dio_fail(ctx, DIO_ERR_USAGE, "A7", &(struct dio_place){.file = output}, "the output lies in an input (%s)", folder);
-    }
-    DIO_PASS(dio_list_folder(ctx, folder, &listing));
-    dio_status status = inside ? refuse(ctx, output, folder) : DIO_OK;
-    for (size_t i = 0; i < listing.count && status == DIO_OK; i++) {
-        char *path = dio_path_join(ctx, folder, listing.entries[i].name);
-        if (!path) status = DIO_ERR_ENV;
-        else if (dio_same_file(path, output)) status = refuse(ctx, output, path);
-        dio_free(ctx, path);
-    }
-    dio_listing_free(ctx, &listing);
-    return status;
-}
-
+/* Other files in the folder, predictions say, are the user's own. */
 static dio_status check_companions(struct dio_ctx *ctx, const char *source, const char *output)
 {
-    dio_status status = DIO_OK;
     char *folder = dio_path_parent(ctx, source);
     if (!folder) return DIO_ERR_ENV;
+    dio_status status = dio_same_file(folder, output) ? refuse(ctx, output, folder) : DIO_OK;
     for (size_t i = 0; i < sizeof companions / sizeof *companions && status == DIO_OK; i++) {
         char *path = dio_path_join(ctx, folder, companions[i]);
         if (!path) status = DIO_ERR_ENV;
@@ -57,7 +37,7 @@ dio_status dio_loaded_check_output(struct dio_ctx *ctx, const struct dio_loaded 
 {
     if (strcmp(output, "-") == 0) return DIO_OK; /* standard output */
     if (loaded->classes_file && dio_same_file(loaded->classes_file, output)) return refuse(ctx, output, loaded->classes_file);
-    if (loaded->folder) DIO_PASS(check_folder(ctx, loaded->folder, output));
+    if (loaded->folder && dio_same_file(loaded->folder, output)) return refuse(ctx, output, loaded->folder);
     for (size_t i = 0; loaded->has_weights && i < loaded->weights.source_count; i++) {
         const char *source = loaded->weights.sources[i];
         if (dio_same_file(source, output)) return refuse(ctx, output, source);

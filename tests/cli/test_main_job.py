@@ -126,6 +126,9 @@ with Workplace() as work:
     check.exits(3, "predict", run1, lonely, "-o", work / "none.csv")
     check.that(not (work / "none.csv").exists(), "no output when no picture could be read")
 
+    done = check.exits(0, "train", "--resume", run1)
+    check.that("epochs are done" in done.stdout, "a finished run is said to be done", done.stdout)
+
     # Export.
     for name, more in (("m.pth", []), ("m.safetensors", ["--precision", "f16"]), ("folder", [])):
         check.exits(0, "export", run1, "-o", work / name, *more)

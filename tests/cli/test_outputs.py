@@ -75,27 +75,28 @@ with Workplace() as work:
     for output in ["victim.safetensors", "twin.csv", "link.svg"]:
         stays("predict", "victim.safetensors", "data", "-o", output, "--overwrite")
         stays("predict", "victim.safetensors", "data", "-o", output, "--resume")
-    for output in ["model.safetensors", "config.json", "preprocessor_config.json", "recipe.yaml", "metrics.jsonl", "new.csv"]:
+    for output in ["model.safetensors", "config.json", "preprocessor_config.json", "recipe.yaml", "metrics.jsonl"]:
         stays("predict", "run", "data", "-o", f"run/{output}", "--overwrite")
-        if output != "new.csv":
-            stays("predict", "run/model.safetensors", "data", "-o", f"run/{output}", "--overwrite")
+        stays("predict", "run/model.safetensors", "data", "-o", f"run/{output}", "--overwrite")
     for output in ["link.csv", "twin.yaml"]:
         stays("predict", "run", "data", "-o", output, "--overwrite")
     stays("predict", "victim.safetensors", "data", "--classes", "ten.txt", "-o", "ten.txt", "--overwrite")
     stays("predict", "victim.safetensors", "list.csv", "-o", "data/cat/0.ppm", "--overwrite")
     stays("predict", "victim.safetensors", "list.csv", "-o", "list.csv", "--overwrite")
-    for output in ["shards/model-00001-of-00002.safetensors", "shards/model-00002-of-00002.safetensors", "shards", "shards/new"]:
+    for output in ["shards/model-00001-of-00002.safetensors", "shards/model-00002-of-00002.safetensors", "shards"]:
         stays("export", "shards", "-o", output, "--overwrite")
     for output in ["shards/model-00001-of-00002.safetensors", "shards/model.safetensors.index.json"]:
         stays("predict", "shards", "data", "-o", output, "--overwrite")
     stays("export", "victim.safetensors", "-o", "twin.safetensors", "--overwrite")
     stays("export", "run/model.safetensors", "-o", "run", "--overwrite")
     stays("eval", "victim.safetensors", "data", "--plot", "link.svg")
-    stays("eval", "run", "data", "--plot", "run/new.svg")
     stays("train", "begun/model.safetensors", "data", "-o", "begun", "--overwrite")
     stays("train", "victim.safetensors", "data", "-o", "begun", "--overwrite", "--classes", "begun/log.txt")
     stays("train", "--recipe", "run/recipe.yaml", "-o", "run", "--overwrite")
-    # What is no input is replaced as asked.
+    # What is no input is replaced as asked, in the model's folder, too.
+    for _ in range(2):
+        check.exits(0, "predict", "run", "data", "-o", "run/new.csv", "--overwrite", cwd=work)
+        check.exits(0, "eval", "run", "data", "--plot", "run/new.svg", cwd=work)
     check.exits(0, "predict", "victim.safetensors", "data", "-o", "fine.csv", "--overwrite", cwd=work)
     check.exits(0, "export", "victim.safetensors", "-o", "fine", cwd=work)
     check.exits(0, "export", "shards", "-o", "fine", "--overwrite", cwd=work)
