@@ -72,6 +72,10 @@ DIOPTER_API diopter_status diopter_model_forward(diopter_model *model, const flo
 /* Decodes a picture file (its bytes in memory), prepares it by the model's preprocessing, and runs it.  logits: [classes]. */
 DIOPTER_API diopter_status diopter_model_forward_file(diopter_model *model, const void *bytes, size_t size, float *logits);
 
+/* DIOPTER_ERROR_USAGE when `path` is, by any name, a file that the model was read from, or the folder that was named:
+ * writing there would destroy an input.  predict and export ask this themselves. */
+DIOPTER_API diopter_status diopter_model_check_output(const diopter_model *model, const char *path);
+
 /* Writes the weights.  `path` ends in .safetensors or .pth, or names a folder (model.safetensors with config.json).
  * options: precision (f32, f16, bf16), names (origin, timm, torchvision), overwrite. */
 DIOPTER_API diopter_status diopter_model_export(diopter_model *model, const char *path, const diopter_options *options);

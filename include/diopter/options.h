@@ -43,6 +43,7 @@ typedef struct diopter_option_info {
     const char *group;      /* "Training", "Preprocessing", ... */
     const char *help;       /* one sentence */
     unsigned uses;          /* DIOPTER_FOR_... */
+    bool above_min;         /* min itself is not allowed */
 } diopter_option_info;
 
 /* Describes option i of the table (info->size set by the caller; strings are static).  False behind the last. */

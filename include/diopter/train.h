@@ -18,6 +18,7 @@ typedef struct diopter_train_result {
     bool complete;              /* false: cancelled, and saved */
     int stopped_epoch;          /* cancelled: in this epoch (from 1), */
     int64_t stopped_step;       /* after this step of it; 0: before the first */
+    bool already_complete;      /* resume of a finished run: nothing was done */
 } diopter_train_result;
 
 /* Trains `model` (as in diopter_model_open) on `data` (folder, manifest, tar, record folder) into the new folder `run`.
@@ -36,6 +37,7 @@ DIOPTER_API diopter_status diopter_train_resume(diopter_context *context, const 
                                                 diopter_train_result *result);
 
 /* What train would refuse or warn of: decodes each picture once.  One of data and recipe may be NULL.
+ * Looking at pictures needs no model; the option "model" names one to open, too.
  * *report (owned by the caller, diopter_free): text for people; NULL when it failed. */
 DIOPTER_API diopter_status diopter_check(diopter_context *context, const char *data, const char *recipe,
                                          const diopter_options *options, char **report);

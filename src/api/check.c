@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/private.h"
+#include "base/file.h"
 #include "data/audit.h"
 #include "train/recipe.h"
 
@@ -118,6 +119,21 @@ fail:
     return status;
 }
 
+/* The recipe's pictures are not the ones looked at, and neither need its weights be there: train would refuse, but the
+ * pictures are looked at all the same. */
+static void leave_absent_model(struct dio_ctx *ctx, struct dio_train_options *own)
+{
+    int model = dio_option_find("model");
+    if (!own->model || own->origin[model] != DIO_FROM_RECIPE) return;
+    if (strncmp(own->model, "arch:", 5) == 0 || dio_path_exists(own->model)) return;
+    char shown[420];
+    dio_escape(shown, sizeof shown, own->model, strlen(own->model), 200);
+    dio_say(ctx, DIO_LEVEL_WARNING, "Y10", &(struct dio_place){.file = own->recipe, .line = own->line[model]},
+            "model: %s: no such file or folder; train would refuse, only the pictures are looked at", shown);
+    own->model = NULL;
+    own->origin[model] = DIO_FROM_DEFAULT;
+}
+
 static dio_status read_settings(struct dio_ctx *ctx, const char *data, const char *recipe, struct dio_train_options *own)
 {
     const struct dio_place nowhere = {0};
@@ -127,8 +143,33 @@ static dio_status read_settings(struct dio_ctx *ctx, const char *data, const cha
     }
     if (!recipe) return DIO_OK;
     DIO_PASS(dio_recipe_read(ctx, recipe, own));
-    DIO_PASS(dio_train_options_check(ctx, own));
+    if (data) leave_absent_model(ctx, own);
+    /* Looking at pictures needs no model; a recipe with neither is refused as train refuses it. */
+    bool pictures = own->data || own->train;
+    DIO_PASS(pictures ? dio_train_options_check_but_model(ctx, own) : dio_train_options_check(ctx, own));
     return dio_recipe_check_paths(ctx, own);
+}
+
+/* A model named by hand is opened as train would open it. */
+static dio_status check_model(diopter_context *context, const diopter_options *options, const struct dio_train_options *own,
+                              struct dio_str *out)
+{
+    if (!own->model) {
+        dio_str_add(out, "model: none is named; train wants one, and what depends on its preprocessing is not looked at\n");
+        return DIO_OK;
+    }
+    if (own->origin[dio_option_find("model")] != DIO_FROM_COMMAND) return DIO_OK;
+    diopter_model *model = NULL;
+    diopter_status opened = diopter_model_open(context, own->model, options, &model);
+    if (opened != DIOPTER_OK) return (dio_status)opened;
+    dio_status status = dio_loaded_need_model(&context->ctx, &model->loaded);
+    if (status == DIO_OK) {
+        const struct dio_model *m = model->loaded.model;
+        dio_str_addf(out, "model: %s, %lld classes, reads %d x %d\n", m->variant ? m->variant : "a graph of its own",
+                     (long long)m->n_classes, m->recipe.width, m->recipe.height);
+    }
+    diopter_model_close(model);
+    return status;
 }
 
 diopter_status diopter_check(diopter_context *context, const char *data, const char *recipe,
@@ -152,6 +193,7 @@ diopter_status diopter_check(diopter_context *context, const char *data, const c
     if (status == DIO_OK) status = read_settings(ctx, data, recipe, &own);
     if (status == DIO_OK) ctx->limits = dio_train_limits(&own, ctx->limits);
     if (status == DIO_OK && recipe) dio_str_add(&text, "recipe: good\n");
+    if (status == DIO_OK && (recipe || own.model)) status = check_model(context, options, &own, &text);
     if (status == DIO_OK && (own.data || own.train)) {
         struct counted counted = {ctx->on_message, ctx->message_arg, 0};
         ctx->on_message = count_message;

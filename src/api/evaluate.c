@@ -81,6 +81,18 @@ fail:
     return status;
 }
 
+/* What speaks of two classes says nothing of ten. */
+static dio_status two_classes_only(struct dio_ctx *ctx, const diopter_options *options, int64_t classes)
+{
+    static const char *const names[] = {"positive", "threshold"};
+    for (size_t i = 0; i < 2 && classes != 2; i++) {
+        if (!api_extra_given(options, names[i])) continue;
+        return dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "--%s is for models of two classes; this one has %lld", names[i],
+                        (long long)classes);
+    }
+    return DIO_OK;
+}
+
 static dio_status judge(struct dio_ctx *ctx, const struct dio_model *model, const struct dio_dataset *dataset,
                         const char *const *names, const diopter_options *options, diopter_evaluation *out)
 {
@@ -101,8 +113,8 @@ static dio_status judge(struct dio_ctx *ctx, const struct dio_model *model, cons
     struct dio_metrics_options measures = {.classes = names,
                                            .n_classes = (size_t)model->n_classes,
                                            .threshold = api_extra_number(options, "threshold", use),
-                                           .seed = (uint64_t)options->train.seed,
-                                           .bootstrap = 1000};
+                                           .seed = DIO_BOOTSTRAP_SEED,
+                                           .bootstrap = DIO_BOOTSTRAP_RESAMPLES};
     DIO_TRY(positive_class(ctx, api_extra(options, "positive", use), names, model->n_classes, &measures.positive));
     DIO_TRY(dio_evaluate_items(ctx, dataset, api_extra(options, "split", use), &items, &count));
     DIO_TRY(dio_evaluate(ctx, model, dataset, items, count, &how, &rows));
@@ -126,6 +138,7 @@ static dio_status evaluate(struct dio_ctx *ctx, const struct dio_model *model, c
     const char *split = api_extra(options, "split", DIOPTER_FOR_EVALUATE);
     bool cut = split && strcmp(split, "val") == 0;
     dio_arena_init(&arena, ctx);
+    DIO_TRY(two_classes_only(ctx, options, model->n_classes));
     DIO_TRY(class_names(ctx, model, &arena, &names));
     const struct dio_dataset_options layout = {.root = options->train.root,
                                                .columns = options->train.columns,

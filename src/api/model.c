@@ -256,13 +256,30 @@ diopter_status diopter_model_forward_file(diopter_model *model, const void *byte
     return api_status(status);
 }
 
-/* Rows A6 and A7: what exists stays unless told otherwise, and the model's own file is never written over. */
+diopter_status diopter_model_check_output(const diopter_model *model, const char *path)
+{
+    api_begin(model->context, NULL);
+    return api_status(dio_loaded_check_output(&model->context->ctx, &model->loaded, path));
+}
+
+/* A folder gets a file of weights and one of configuration. */
+static dio_status check_inputs(struct dio_ctx *ctx, const diopter_model *model, const char *path)
+{
+    static const char *const written[] = {"model.safetensors", "config.json"};
+    DIO_PASS(dio_loaded_check_output(ctx, &model->loaded, path));
+    for (size_t i = 0; i < 2 && dio_path_is_folder(path); i++) {
+        char *file = dio_path_join(ctx, path, written[i]);
+        dio_status status = file ? dio_loaded_check_output(ctx, &model->loaded, file) : DIO_ERR_ENV;
+        dio_free(ctx, file);
+        DIO_PASS(status);
+    }
+    return DIO_OK;
+}
+
+/* Rows A6 and A7: what exists stays unless told otherwise, and the model's own files are never written over. */
 static dio_status check_target(struct dio_ctx *ctx, const diopter_model *model, const char *path, bool overwrite)
 {
-    const char *source = model->loaded.weights_path ? model->loaded.weights_path : model->path;
-    if (dio_same_file(source, path) || dio_same_file(model->path, path)) {
-        return dio_fail(ctx, DIO_ERR_USAGE, "A7", NULL, "output and input are the same file");
-    }
+    DIO_PASS(check_inputs(ctx, model, path));
     struct stat there;
     if (stat(path, &there) != 0 || overwrite || S_ISCHR(there.st_mode) || S_ISFIFO(there.st_mode)) return DIO_OK;
     if (S_ISDIR(there.st_mode)) {
@@ -280,11 +297,13 @@ static dio_status check_target(struct dio_ctx *ctx, const diopter_model *model, 
 static dio_status export_model(struct dio_ctx *ctx, const diopter_model *model, const char *path,
                                const diopter_options *options)
 {
-    struct dio_export_options how = {DIO_NAMES_ORIGIN, DIO_F32};
+    struct dio_export_options how = {.naming = DIO_NAMES_ORIGIN, .floats = DIO_F32};
     const char *precision = api_extra(options, "precision", DIOPTER_FOR_EXPORT);
     if (strcmp(precision, "f16") == 0) how.floats = DIO_F16;
     if (strcmp(precision, "bf16") == 0) how.floats = DIO_BF16;
-    if (!dio_naming_parse(api_extra(options, "names", DIOPTER_FOR_EXPORT), &how.naming)) {
+    const char *names = api_extra(options, "names", DIOPTER_FOR_EXPORT);
+    how.free_naming = names == NULL;
+    if (names && !dio_naming_parse(names, &how.naming)) {
         return dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "--names must be one of origin|timm|torchvision");
     }
     DIO_PASS(dio_loaded_need_model(ctx, &model->loaded));

@@ -62,8 +62,9 @@ static const struct extra extras[] = {
     {"exact", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output",
      "convolutions term by term: no algorithm that is faster and changes the last digits (Winograd)", EVALUATE | PREDICT | BENCH},
     {"precision", DIO_OPTION_T_CHOICE, "TYPE", "f32", "f32|f16|bf16", 0, 0, "Output", "of the written weights", EXPORT},
-    {"names", DIO_OPTION_T_CHOICE, "NAMES", "origin", "origin|timm|torchvision", 0, 0, "Output",
-     "how the tensors are called: as in the file that the model came from, or as a library does", EXPORT},
+    {"names", DIO_OPTION_T_CHOICE, "NAMES", NULL, "origin|timm|torchvision", 0, 0, "Output",
+     "how the tensors are called: as in the file that the model came from, or as a library does (default: origin; in a folder "
+     "timm, where timm has the model)", EXPORT},
     {"strict", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Pictures", "finish with exit code 1 when there are warnings",
      CHECK},
 };
@@ -74,7 +75,8 @@ static unsigned uses_of(const struct dio_option *option)
 {
     static const char *const loading[] = {"classes", "image_size", "resize", "fit", "crop", "interpolation", "mean", "std",
                                           "pillow", "arch", "bn_eps", "padding", "stem_padding", "key", "allow_opaque"};
-    static const char *const labelled[] = {"root", "columns", "bad", "max_bad", "allow_empty", "allow_leak"};
+    static const char *const manifests[] = {"root", "columns"};
+    static const char *const labelled[] = {"bad", "max_bad", "allow_empty", "allow_leak"};
     static const char *const arguments[] = {"output", "threads", "cpu", "linear"}; /* of the calls and of the context */
     static const char *const weights[] = {"max_header", "max_tensors", "max_elements", "max_opcodes", "max_unpack"};
     static const char *const pictures[] = {"max_pixels", "max_file", "max_scans"};
@@ -93,6 +95,9 @@ static unsigned uses_of(const struct dio_option *option)
     if (strcmp(option->name, "val_share") == 0 || strcmp(option->name, "seed") == 0) return TRAIN | EVALUATE | CHECK;
     for (size_t i = 0; i < NUMBER_OF(loading); i++) {
         if (strcmp(option->name, loading[i]) == 0) return MODELS | TRAIN;
+    }
+    for (size_t i = 0; i < NUMBER_OF(manifests); i++) {
+        if (strcmp(option->name, manifests[i]) == 0) return TRAIN | EVALUATE | PREDICT | CHECK;
     }
     for (size_t i = 0; i < NUMBER_OF(labelled); i++) {
         if (strcmp(option->name, labelled[i]) == 0) return TRAIN | EVALUATE | CHECK;
@@ -134,6 +139,7 @@ bool diopter_option_at(size_t i, diopter_option_info *info)
         out.group = or_empty(option->group);
         out.help = option->help;
         out.uses = uses_of(option);
+        out.above_min = (option->flags & DIO_OPTION_ABOVE) != 0;
     } else if (i - dio_option_count() < NUMBER_OF(extras)) {
         const struct extra *extra = &extras[i - dio_option_count()];
         out.name = extra->name;
@@ -297,6 +303,14 @@ const char *api_extra(const diopter_options *options, const char *name, unsigned
         }
     }
     return NULL;
+}
+
+bool api_extra_given(const diopter_options *options, const char *name)
+{
+    for (size_t i = 0; i < NUMBER_OF(extras); i++) {
+        if (strcmp(extras[i].name, name) == 0 && options->extra[i]) return true;
+    }
+    return false;
 }
 
 bool api_extra_flag(const diopter_options *options, const char *name, unsigned use)

@@ -21,6 +21,8 @@ diopter_status diopter_predict(diopter_model *model, const char *const *paths, s
         const struct dio_predict_options how = {
             .paths = paths,
             .n_paths = count,
+            .root = options->train.root,
+            .columns = options->train.columns,
             .output = output,
             .format = !format ? DIO_PREDICT_BY_NAME : strcmp(format, "csv") == 0 ? DIO_PREDICT_CSV : DIO_PREDICT_JSONL,
             .allow_damaged = options->train.allow_damaged,
@@ -36,6 +38,7 @@ diopter_status diopter_predict(diopter_model *model, const char *const *paths, s
             .exact = api_extra_flag(options, "exact", use),
         };
         if (status == DIO_OK) status = dio_predict_check(ctx, &how);
+        if (status == DIO_OK && output) status = dio_loaded_check_output(ctx, &model->loaded, output);
         if (status == DIO_OK) status = dio_predict_run(ctx, model->loaded.model, &how, &done);
     }
     diopter_options_destroy(made);

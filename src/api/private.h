@@ -57,6 +57,7 @@ const char *api_extra(const diopter_options *options, const char *name, unsigned
 dio_status api_precision_of(struct dio_ctx *ctx, const diopter_options *options, unsigned use, enum dio_precision *precision,
                             const char **calibrate);
 enum dio_precision api_precision(const diopter_options *options, unsigned use);
+bool api_extra_given(const diopter_options *options, const char *name); /* was it set? */
 bool api_extra_flag(const diopter_options *options, const char *name, unsigned use);
 int64_t api_extra_whole(const diopter_options *options, const char *name, unsigned use);
 double api_extra_number(const diopter_options *options, const char *name, unsigned use);

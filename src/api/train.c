@@ -24,7 +24,8 @@ static void hand_over(const struct dio_train_result *done, dio_status status, di
                                 .skipped = done->n_bad,
                                 .complete = status == DIO_OK,
                                 .stopped_epoch = (int)done->stopped_epoch,
-                                .stopped_step = done->stopped_step};
+                                .stopped_step = done->stopped_step,
+                                .already_complete = done->already_complete};
     (void)snprintf(out.run, sizeof out.run, "%s", done->run ? done->run : "");
     memcpy(result, &out, result->size < sizeof out ? result->size : sizeof out);
 }

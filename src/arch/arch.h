@@ -66,6 +66,7 @@ struct dio_arch {
     /* Do these tensors look like this family?  `hint` (may be NULL) decides between relatives of the same shapes. */
     bool (*recognise)(const struct dio_arch *arch, const struct dio_tensor_list *tensors,
                       const struct dio_arch_variant *hint, struct dio_arch_match *match);
+    bool not_in_torchvision; /* its torchvision names are a manner of naming: the library has no such model */
     bool head_normal;       /* a new head begins as the library begins it: weights normal (0, 0.01), bias 0; else as a fresh Linear */
     /* The variant's own, printed with the model's options and compared with what was asked for. */
     void (*defaults)(const struct dio_arch_variant *variant, struct dio_arch_config *config);

@@ -134,6 +134,7 @@ const struct dio_arch dio_arch_resnet_cifar = {
     .about = "small ResNets for pictures of 32 pixels",
     .variants = variants,
     .namings = {DIO_NAMES_AKAMASTER, DIO_NAMES_TORCHVISION},
+    .not_in_torchvision = true,
     .anchors = anchors,
     .build = build,
     .recognise = recognise,

@@ -1,5 +1,6 @@
 #include "base/status.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,7 +64,8 @@ dio_status dio_fail_errno(struct dio_ctx *ctx, const char *file, const char *cal
     char text[128];
     dio_errno_text(error_number, text, sizeof text);
     struct dio_place place = {.file = file};
-    if (strcmp(call, "open") == 0) return dio_fail(ctx, DIO_ERR_ENV, "E2", &place, "%s", text);
+    if (error_number == EMFILE || error_number == ENFILE) return dio_fail(ctx, DIO_ERR_ENV, "E17", &place, "%s", text);
+    if (strcmp(call, "open") == 0) return dio_fail(ctx, DIO_ERR_ENV, "E7", &place, "%s", text);
     return dio_fail(ctx, DIO_ERR_ENV, "E2", &place, "%s on %s", text, call);
 }
 

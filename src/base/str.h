@@ -30,6 +30,9 @@ bool dio_utf8_valid(const void *bytes, size_t length, size_t *bad);
  * cut with "..." when it would be longer than out_size - 1 or than 200 bytes (limit 0: no such cut). */
 void dio_escape(char *out, size_t out_size, const void *bytes, size_t length, size_t limit);
 
+/* The same for one character, or one bad byte; returns the bytes it took. */
+size_t dio_escape_one(const unsigned char *at, size_t length, char shown[8]);
+
 /* Reads one character; returns its length in bytes, or 0 when the bytes at hand do not begin with a valid one. */
 size_t dio_utf8_decode(const unsigned char *bytes, size_t length, uint32_t *character);
 

@@ -46,8 +46,7 @@ static bool is_dangerous(uint32_t c)
            (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
 }
 
-/* One character, or one bad byte, as it is shown; returns the bytes it took. */
-static size_t escape_one(const unsigned char *at, size_t length, char shown[8])
+size_t dio_escape_one(const unsigned char *at, size_t length, char shown[8])
 {
     uint32_t c = 0;
     size_t size = dio_utf8_decode(at, length, &c);
@@ -72,7 +71,7 @@ void dio_escape(char *out, size_t out_size, const void *bytes, size_t length, si
     const unsigned char *at = bytes;
     for (size_t i = 0; i < length;) {
         char shown[8];
-        i += escape_one(at + i, length - i, shown);
+        i += dio_escape_one(at + i, length - i, shown);
         size_t size = strlen(shown);
         if (used + size > room) {
             size_t dots = room < 3 ? room : 3;

@@ -44,8 +44,10 @@ bool cli_takes(const struct cli_verb *verb, const diopter_option_info *info)
 
 static const struct cli_option *find_in(const struct cli_option *options, const char *name, char letter)
 {
+    char spelling[64];
     for (; options && options->name; options++) {
-        if (letter ? options->letter == letter : strcmp(options->name, name) == 0) return options;
+        dio_option_spelling(spelling, sizeof spelling, options->name);
+        if (letter ? options->letter == letter : strcmp(spelling, name) == 0) return options;
     }
     return NULL;
 }
@@ -86,15 +88,21 @@ static bool find_library(const struct cli_verb *verb, const char *name, struct f
     return false;
 }
 
-/* The verb that knows an option which this one does not. */
-static const char *verb_with(const char *name)
+/* The verbs that know an option which this one does not: "train, eval and check"; false: there are none. */
+static bool verbs_with(const char *name, char *out, size_t size)
 {
-    for (size_t i = 0; cli_verbs[i]; i++) {
+    const char *verbs[16];
+    size_t count = 0, length = 0;
+    for (size_t i = 0; cli_verbs[i] && count < 16; i++) {
         struct found found;
         memset(&found, 0, sizeof found);
-        if (find_own(cli_verbs[i], name, 0) || find_library(cli_verbs[i], name, &found)) return cli_verbs[i]->name;
+        if (find_own(cli_verbs[i], name, 0) || find_library(cli_verbs[i], name, &found)) verbs[count++] = cli_verbs[i]->name;
     }
-    return NULL;
+    for (size_t i = 0; i < count && length < size; i++) {
+        const char *between = i == 0 ? "" : i + 1 < count ? ", " : " and ";
+        length += (size_t)snprintf(out + length, size - length, "%s%s", between, verbs[i]);
+    }
+    return count > 0;
 }
 
 static const char *nearest_option(const struct cli_verb *verb, const char *name, char *out, size_t size)
@@ -125,18 +133,18 @@ static const char *nearest_option(const struct cli_verb *verb, const char *name,
 
 static int unknown_option(const struct cli *cli, const char *name)
 {
-    const char *other = verb_with(name);
-    if (other) return cli_usage_error(cli, "--%s belongs to %s", cli_escaped(name), other);
+    char others[128];
+    if (verbs_with(name, others, sizeof others)) return cli_usage_error(cli, "A11", "--%s belongs to %s", cli_escaped(name), others);
     char near[64];
     if (nearest_option(cli->verb, name, near, sizeof near)) {
-        return cli_usage_error(cli, "unknown flag --%s; did you mean --%s?", cli_escaped(name), near);
+        return cli_usage_error(cli, "A2", "unknown flag --%s; did you mean --%s?", cli_escaped(name), near);
     }
-    return cli_usage_error(cli, "unknown flag --%s; see: diopter %s --help", cli_escaped(name), cli->verb->name);
+    return cli_usage_error(cli, "A2", "unknown flag --%s; see: diopter %s --help", cli_escaped(name), cli->verb->name);
 }
 
 static int refuse_choice(const struct cli *cli, const char *name, const char *choices, const char *value)
 {
-    return cli_usage_error(cli, "--%s must be one of %s, not \"%s\"", name, choices, cli_escaped(value));
+    return cli_usage_error(cli, "A4", "--%s must be one of %s, not \"%s\"", name, choices, cli_escaped(value));
 }
 
 static int check_own(const struct cli *cli, const struct cli_option *option, const char *value)
@@ -147,7 +155,7 @@ static int check_own(const struct cli *cli, const struct cli_option *option, con
     int64_t number;
     if (option->value && strcmp(option->value, "N") == 0 &&
         (!dio_parse_i64(value, strlen(value), &number) || number < 1 || number > 1024)) {
-        return cli_usage_error(cli, "--%s must be a whole number from 1 to 1024, not \"%s\"", option->name,
+        return cli_usage_error(cli, "A4", "--%s must be a whole number from 1 to 1024, not \"%s\"", option->name,
                                cli_escaped(value));
     }
     return 0;
@@ -160,7 +168,7 @@ static int add(struct cli *cli, const char *name, const char *value, bool librar
             if (strcmp(cli->given[i].value, value) == 0) return 0;
             char spelling[64];
             dio_option_spelling(spelling, sizeof spelling, name);
-            return cli_usage_error(cli, "--%s is given twice, as \"%s\" and as \"%s\"", spelling,
+            return cli_usage_error(cli, "A3", "--%s is given twice, as \"%s\" and as \"%s\"", spelling,
                                    cli_escaped(cli->given[i].value), cli_escaped(value));
         }
     }
@@ -188,15 +196,15 @@ static int parse_long(struct cli *cli, int argc, char **argv, int *at)
         return unknown_option(cli, name);
     }
     if (found.flag) {
-        if (equals) return cli_usage_error(cli, "--%s takes no value", cli_escaped(name));
+        if (equals) return cli_usage_error(cli, "A3", "--%s takes no value", cli_escaped(name));
         return add(cli, found.name, found.negated ? "false" : "true", found.library);
     }
     const char *value = equals ? equals + 1 : NULL;
     if (!value) {
-        if (*at + 1 >= argc) return cli_usage_error(cli, "--%s needs a value", cli_escaped(name));
+        if (*at + 1 >= argc) return cli_usage_error(cli, "A3", "--%s needs a value", cli_escaped(name));
         value = argv[++*at];
         /* "--lr --epochs 3" is a forgotten value; a negative number is a value. */
-        if (value[0] == '-' && value[1] == '-') return cli_usage_error(cli, "--%s needs a value", cli_escaped(name));
+        if (value[0] == '-' && value[1] == '-') return cli_usage_error(cli, "A3", "--%s needs a value", cli_escaped(name));
     }
     int code = own ? check_own(cli, own, value) : 0;
     if (!code && found.choices && !dio_is_choice(found.choices, value, strlen(value))) {
@@ -209,17 +217,25 @@ static int parse_short(struct cli *cli, int argc, char **argv, int *at)
 {
     const char *text = argv[*at] + 1;
     const struct cli_option *own = find_own(cli->verb, "", text[0]);
-    if (!own) return cli_usage_error(cli, "unknown flag -%s; see: diopter %s --help", cli_escaped(text), cli->verb->name);
+    if (!own) return cli_usage_error(cli, "A2", "unknown flag -%s; see: diopter %s --help", cli_escaped(text), cli->verb->name);
     if (!own->value) {
-        if (text[1]) return cli_usage_error(cli, "-%c takes no value", text[0]);
+        if (text[1]) return cli_usage_error(cli, "A3", "-%c takes no value", text[0]);
         return add(cli, own->name, "true", false);
     }
     const char *value = text + 1;
     if (!*value) {
-        if (*at + 1 >= argc) return cli_usage_error(cli, "-%c needs a value", text[0]);
+        if (*at + 1 >= argc) return cli_usage_error(cli, "A3", "-%c needs a value", text[0]);
         value = argv[++*at];
     }
     return add(cli, own->name, value, false);
+}
+
+bool cli_wants_json(int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--json") == 0) return true;
+    }
+    return false;
 }
 
 int cli_parse(struct cli *cli, int argc, char **argv)
@@ -227,12 +243,11 @@ int cli_parse(struct cli *cli, int argc, char **argv)
     cli->given = calloc((size_t)argc + 1, sizeof *cli->given);
     cli->names = calloc((size_t)argc + 1, sizeof *cli->names);
     if (!cli->given || !cli->names) {
-        (void)cli_usage_error(cli, "out of memory");
+        (void)cli_usage_error(cli, "E3", "out of memory");
         return 4;
     }
     bool options_end = false;
-    /* A mistake in front of --json is told as JSON, too. */
-    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) cli->json |= strcmp(argv[i], "--json") == 0;
+    cli->json = cli_wants_json(argc, argv);
     for (int i = 0; i < argc; i++) {
         int code = 0;
         const char *text = argv[i];
@@ -245,14 +260,14 @@ int cli_parse(struct cli *cli, int argc, char **argv)
     if (cli_flag(cli, "help")) return 0;
     const struct cli_verb *verb = cli->verb;
     if (cli->n_names < (size_t)verb->min_names) {
-        return cli_usage_error(cli, "too few arguments; usage: diopter %s %s", verb->name, verb->synopsis);
+        return cli_usage_error(cli, "A3", "too few arguments; usage: diopter %s %s", verb->name, verb->synopsis);
     }
     if (verb->max_names >= 0 && cli->n_names > (size_t)verb->max_names) {
-        return cli_usage_error(cli, "unexpected argument \"%s\"; usage: diopter %s %s",
+        return cli_usage_error(cli, "A3", "unexpected argument \"%s\"; usage: diopter %s %s",
                                cli_escaped(cli->names[verb->max_names]), verb->name, verb->synopsis);
     }
     for (size_t i = 0; i < cli->n_names; i++) {
-        if (cli->names[i][0] == '\0') return cli_usage_error(cli, "argument %zu is empty", i + 1);
+        if (cli->names[i][0] == '\0') return cli_usage_error(cli, "A4", "argument %zu is empty", i + 1);
     }
     return 0;
 }

@@ -25,11 +25,14 @@ static void print_json(const char *report, diopter_status status)
 static int run(struct cli *cli)
 {
     const char *data = cli_value(cli, "data"), *recipe = cli_value(cli, "recipe");
-    if (data && cli->n_names) return cli_usage_error(cli, "the data is given twice");
+    if (data && cli->n_names) return cli_usage_error(cli, "A3", "the data is given twice");
     if (!data && cli->n_names) data = cli->names[0];
-    if (!data && !recipe) return cli_usage_error(cli, "too few arguments; usage: diopter check %s", cli->verb->synopsis);
+    if (!data && !recipe) return cli_usage_error(cli, "A3", "too few arguments; usage: diopter check %s", cli->verb->synopsis);
     char *report = NULL;
-    diopter_status status = diopter_check(cli->context, data, recipe, cli->options, &report);
+    const char *model = cli_value(cli, "model");
+    diopter_status status = model ? diopter_options_set(cli->options, "model", model) : DIOPTER_OK;
+    if (status != DIOPTER_OK) return cli_finish(cli, status);
+    status = diopter_check(cli->context, data, recipe, cli->options, &report);
     if (report && cli->json) print_json(report, status);
     else if (report) (void)fputs(report, stdout);
     diopter_free(report);
@@ -38,7 +41,8 @@ static int run(struct cli *cli)
 
 static const struct cli_option options[] = {
     {"data", 0, "DATA", NULL, "the pictures, in place of the argument", false},
-    {"recipe", 0, "FILE", NULL, "a recipe to check, with the data that it names", false},
+    {"recipe", 0, "FILE", NULL, "a recipe to check, with the data that it names, or with the data given beside it", false},
+    {"model", 0, "MODEL", NULL, "open this model, too, in place of the recipe's; pictures alone need none", false},
     {NULL, 0, NULL, NULL, NULL, false}};
 
 const struct cli_verb cli_verb_check = {

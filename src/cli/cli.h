@@ -52,6 +52,8 @@ struct cli {
 };
 
 /* ---- args.c ---- */
+/* Does --json stand anywhere?  A mistake in front of it is told as JSON, too. */
+bool cli_wants_json(int argc, char **argv);
 /* 0, or the exit code after printing what is wrong. */
 int cli_parse(struct cli *cli, int argc, char **argv);
 const char *cli_value(const struct cli *cli, const char *name); /* NULL: not given */
@@ -72,8 +74,8 @@ void cli_console_settings(struct cli *cli, diopter_settings *settings);
 void cli_console_no_notes(void);
 /* Ends a progress line, and says how many messages of one kind were left out. */
 void cli_console_end(void);
-/* "diopter: VERB: text", and returns 2. */
-int cli_usage_error(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "diopter: VERB: text", and returns 2.  code: the row of the catalogue of bad input, which --json shows. */
+int cli_usage_error(const struct cli *cli, const char *code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Prints the context's error and gives the exit code. */
 int cli_finish(struct cli *cli, diopter_status status);
 /* Flushes standard output: 0, 4 with a message, or does not return (SIGPIPE). */
@@ -85,6 +87,10 @@ int cli_check_output(struct cli *cli, const char *path, const char *const *input
 int cli_write_file(const char *path, const char *text);
 /* text escaped for a terminal, in one of some static buffers that are used in turn */
 const char *cli_escaped(const char *text);
+
+/* ---- environment.c ---- */
+/* First of all: an OMP_NUM_THREADS that was kept from libgomp's start is there again. */
+void cli_environment_restore(void);
 
 /* ---- signals.c ---- */
 void cli_signals_watch(diopter_context *context); /* INT, TERM, HUP: first one cancels, second one ends at once */

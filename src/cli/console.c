@@ -199,12 +199,12 @@ void cli_console_end(void)
     console.n_waiting = 0;
 }
 
-static void print_error_json(const char *text, int code)
+static void print_error_json(const char *code, const char *text, int exit_code)
 {
     (void)fprintf(stderr,
-                  "{\"level\":\"error\",\"code\":null,\"exit\":%d,\"file\":null,\"tensor\":null,\"offset\":null,"
+                  "{\"level\":\"error\",\"code\":\"%s\",\"exit\":%d,\"file\":null,\"tensor\":null,\"offset\":null,"
                   "\"line\":null,\"message\":\"",
-                  code);
+                  code, exit_code);
     for (const char *at = text; *at; at++) {
         if (*at == '"' || *at == '\\') (void)fputc('\\', stderr);
         (void)fputc(*at, stderr);
@@ -212,7 +212,7 @@ static void print_error_json(const char *text, int code)
     (void)fputs("\",\"hint\":null}\n", stderr);
 }
 
-int cli_usage_error(const struct cli *cli, const char *format, ...)
+int cli_usage_error(const struct cli *cli, const char *code, const char *format, ...)
 {
     char text[1024];
     va_list arguments;
@@ -220,7 +220,7 @@ int cli_usage_error(const struct cli *cli, const char *format, ...)
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     cli_console_end();
-    if (cli->json) print_error_json(text, 2);
+    if (cli->json) print_error_json(code, text, 2);
     else if (cli->verb) (void)fprintf(stderr, "diopter: %s: %s\n", cli->verb->name, text);
     else (void)fprintf(stderr, "diopter: %s\n", text);
     return 2;
@@ -267,11 +267,11 @@ int cli_check_output(struct cli *cli, const char *path, const char *const *input
     struct dio_ctx ctx;
     struct dio_alloc_stats stats = {0};
     dio_ctx_init(&ctx, &stats);
-    if (dio_path_is_folder(path)) return cli_usage_error(cli, "%s: is a folder", cli_escaped(path));
+    if (dio_path_is_folder(path)) return cli_usage_error(cli, "A6", "%s: is a folder", cli_escaped(path));
     for (size_t i = 0; i < n_inputs; i++) {
         bool inside = false;
         if (dio_path_lies_in(&ctx, path, inputs[i], &inside) != DIO_OK) return print_error(&ctx.error);
-        if (inside) return cli_usage_error(cli, "%s: the output lies in an input (%s)", cli_escaped(path), cli_escaped(inputs[i]));
+        if (inside) return cli_usage_error(cli, "A7", "%s: the output lies in an input (%s)", cli_escaped(path), cli_escaped(inputs[i]));
     }
     char *parent = dio_path_parent(&ctx, path);
     if (parent && !dio_path_is_folder(parent)) {

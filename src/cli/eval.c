@@ -27,7 +27,7 @@ static int check_plot(struct cli *cli, const char *plot)
     bool special = strcmp(plot, "-") == 0 || (stat(plot, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode));
     if (special) return 0;
     if (length < 4 || strcmp(plot + length - 4, ".svg") != 0) {
-        return cli_usage_error(cli, "--plot %s: a plot's name ends in .svg", cli_escaped(plot));
+        return cli_usage_error(cli, "A4", "--plot %s: a plot's name ends in .svg", cli_escaped(plot));
     }
     return cli_check_output(cli, plot, cli->names + 1, 1);
 }
@@ -42,6 +42,7 @@ static int run(struct cli *cli)
         if (refused) return refused;
     }
     diopter_status status = diopter_model_open(cli->context, cli->names[0], cli->options, &model);
+    if (status == DIOPTER_OK && plot) status = diopter_model_check_output(model, plot);
     if (status == DIOPTER_OK) status = diopter_evaluate(model, cli->names[1], cli->options, &evaluation);
     int code = 0;
     if (evaluation) code = print(cli, evaluation);

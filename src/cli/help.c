@@ -53,7 +53,7 @@ static void show_library(const diopter_option_info *info, struct shown *out)
     const char *initial = info->initial[0] && info->kind != DIOPTER_OPTION_FLAG ? info->initial : NULL;
     if (length < sizeof out->help && (initial || number)) {
         char range[96] = "";
-        if (number) (void)snprintf(range, sizeof range, "%.15g to %.15g", info->min, info->max);
+        if (number) (void)snprintf(range, sizeof range, "%s%.15g to %.15g", info->above_min ? "above " : "", info->min, info->max);
         (void)snprintf(out->help + length, sizeof out->help - length, " [%s%s%s%s]", initial ? "default " : "",
                        initial ? initial : "", initial && range[0] ? "; " : "", range);
     }
@@ -221,7 +221,7 @@ int cli_man_page(const char *verb_name)
     }
     const struct cli_verb *verb = cli_find_verb(verb_name);
     struct cli none = {.verb = NULL};
-    if (!verb) return cli_usage_error(&none, "unknown verb \"%s\"", cli_escaped(verb_name));
+    if (!verb) return cli_usage_error(&none, "A1", "unknown verb \"%s\"", cli_escaped(verb_name));
     printf(".TH DIOPTER\\-%s 1 \"\" \"Diopter %s\" \"User Commands\"\n.SH NAME\ndiopter\\-%s \\- ", verb->name,
            diopter_version(), verb->name);
     roff(verb->summary);
@@ -339,6 +339,6 @@ int cli_completion(const char *shell)
     if (strcmp(shell, "bash") == 0) bash();
     else if (strcmp(shell, "zsh") == 0) zsh();
     else if (strcmp(shell, "fish") == 0) fish();
-    else return cli_usage_error(&none, "--completion must be bash, zsh or fish, not \"%s\"", cli_escaped(shell));
+    else return cli_usage_error(&none, "A4", "--completion must be bash, zsh or fish, not \"%s\"", cli_escaped(shell));
     return cli_flush_output();
 }

@@ -144,6 +144,16 @@ static void print_json(const diopter_model *model, const diopter_model_info *inf
     }
     dio_str_add(&out, "],");
     json_text(&out, "notes", info->notes);
+    dio_str_add(&out, ",\"provenance\":{");
+    const char *key, *value;
+    for (size_t i = 0; diopter_model_fact(model, i, &key, &value); i++) {
+        if (i) dio_str_add(&out, ",");
+        dio_json_quote(&out, key, strlen(key));
+        dio_str_add(&out, ":");
+        dio_json_quote(&out, value, strlen(value));
+    }
+    dio_str_add(&out, "},");
+    json_text(&out, "receipt", diopter_model_receipt(model));
     dio_str_add(&out, "}\n");
     if (dio_str_status(&out) == DIO_OK) (void)fputs(out.data, stdout);
     dio_str_free(&out);

@@ -95,8 +95,8 @@ static int help(int argc, char **argv)
     }
     const struct cli_verb *verb = cli_find_verb(argv[0]);
     if (!verb) {
-        struct cli none = {.verb = NULL};
-        return cli_usage_error(&none, "unknown verb \"%s\"; the verbs are listed by: diopter help", cli_escaped(argv[0]));
+        const struct cli none = {.json = cli_wants_json(argc, argv)};
+        return cli_usage_error(&none, "A1", "unknown verb \"%s\"; the verbs are listed by: diopter help", cli_escaped(argv[0]));
     }
     cli_help_verb(verb);
     return 0;
@@ -104,11 +104,12 @@ static int help(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    cli_environment_restore();
     open_standard_descriptors();
     /* A file beyond the size limit is an error of write(2), not a death. */
     (void)signal(SIGXFSZ, SIG_IGN);
-    struct cli none = {.verb = NULL};
-    if (argc < 2) return cli_usage_error(&none, "no verb given; diopter help lists them");
+    const struct cli none = {.json = cli_wants_json(argc, argv)};
+    if (argc < 2) return cli_usage_error(&none, "A1", "no verb given; diopter help lists them");
     const char *first = argv[1];
     int code;
     if (strcmp(first, "help") == 0 || strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) {
@@ -124,9 +125,10 @@ int main(int argc, char **argv)
             if (number && code == DIOPTER_CANCELLED) cli_die_by_signal(number);
             return code;
         }
+        if (first[0] == '-') return cli_usage_error(&none, "A1", "a verb comes first, options behind it: not \"%s\"", cli_escaped(first));
         const char *near = cli_nearest_verb(first);
-        if (near) return cli_usage_error(&none, "unknown verb \"%s\"; did you mean \"%s\"?", cli_escaped(first), near);
-        return cli_usage_error(&none, "unknown verb \"%s\"; diopter help lists them", cli_escaped(first));
+        if (near) return cli_usage_error(&none, "A1", "unknown verb \"%s\"; did you mean \"%s\"?", cli_escaped(first), near);
+        return cli_usage_error(&none, "A1", "unknown verb \"%s\"; diopter help lists them", cli_escaped(first));
     }
     int flushed = cli_flush_output();
     return flushed ? flushed : code;

@@ -36,11 +36,15 @@ static void print_result(const struct cli *cli, const diopter_train_result *resu
         print_json(result);
         return;
     }
-    printf("%s: %d epochs", cli_escaped(result->run), result->epochs);
-    if (!isnan(result->validation_accuracy)) {
-        printf(", best epoch %d, validation accuracy %.1f %%", result->best_epoch, 100 * result->validation_accuracy);
+    if (result->already_complete) {
+        printf("%s: all %d epochs are done\n", cli_escaped(result->run), result->epochs);
+    } else {
+        printf("%s: %d epochs", cli_escaped(result->run), result->epochs);
+        if (!isnan(result->validation_accuracy)) {
+            printf(", best epoch %d, validation accuracy %.1f %%", result->best_epoch, 100 * result->validation_accuracy);
+        }
+        printf("\n");
     }
-    printf("\n");
     if (result->skipped) printf("skipped: %llu pictures that could not be read\n", (unsigned long long)result->skipped);
     printf("model    %s/model.safetensors\nreport   %s/report.html\n", cli_escaped(result->run), cli_escaped(result->run));
     printf("next     diopter predict %s PICTURES -o predictions.csv\n", cli_escaped(result->run));
@@ -84,7 +88,7 @@ static int check_names(struct cli *cli, const char *recipe, const char *resume, 
 {
     if (resume) {
         if (recipe || cli->n_names || output) {
-            return cli_usage_error(cli, "--resume RUN stands alone: the run knows its model, data and settings (--model and --data say where they are now)");
+            return cli_usage_error(cli, "A3", "--resume RUN stands alone: the run knows its model, data and settings (--model and --data say where they are now)");
         }
         return 0;
     }
@@ -92,9 +96,9 @@ static int check_names(struct cli *cli, const char *recipe, const char *resume, 
     bool parts = diopter_options_get(cli->options, "train") != NULL;
     size_t given = cli->n_names + (cli_value(cli, "model") != NULL) + (cli_value(cli, "data") != NULL);
     if (given < (parts ? 1 : 2)) {
-        return cli_usage_error(cli, "too few arguments; usage: diopter train %s", cli->verb->synopsis);
+        return cli_usage_error(cli, "A3", "too few arguments; usage: diopter train %s", cli->verb->synopsis);
     }
-    if (!output) return cli_usage_error(cli, "-o RUN is missing: the folder to make");
+    if (!output) return cli_usage_error(cli, "A3", "-o RUN is missing: the folder to make");
     return 0;
 }
 
@@ -108,7 +112,7 @@ static int run(struct cli *cli)
     size_t next = 0;
     if (!model && next < cli->n_names) model = cli->names[next++];
     if (!data && next < cli->n_names) data = cli->names[next++];
-    if (next < cli->n_names) return cli_usage_error(cli, "model and data are given twice");
+    if (next < cli->n_names) return cli_usage_error(cli, "A3", "model and data are given twice");
     diopter_train_result result = {.size = sizeof result};
     diopter_status status;
     if (resume) {

@@ -196,8 +196,8 @@ static dio_status warn_small_classes(struct audit_run *run)
     if (run->audit->small_classes) {
         run->audit->warnings++;
         if (!run->options->quiet && run->audit->small_classes == 1) {
-            dio_say(run->ctx, DIO_LEVEL_WARNING, "D2", NULL, "class \"%s\" has only %llu pictures to learn from",
-                    dio_dataset_class(run->dataset, smallest), (unsigned long long)counts[smallest]);
+            dio_say(run->ctx, DIO_LEVEL_WARNING, "D2", NULL, "class \"%s\" has only %llu picture%s to learn from",
+                    dio_dataset_class(run->dataset, smallest), (unsigned long long)counts[smallest], counts[smallest] == 1 ? "" : "s");
         } else if (!run->options->quiet) {
             dio_say(run->ctx, DIO_LEVEL_WARNING, "D2", NULL, "%llu classes have fewer than %d pictures to learn from (fewest: \"%s\", %llu)",
                     (unsigned long long)run->audit->small_classes, DIO_AUDIT_FEW, dio_dataset_class(run->dataset, smallest),

@@ -61,6 +61,7 @@ dio_status dio_bad_finish(struct dio_bad *bad, struct dio_ctx *ctx, uint64_t see
     if (fails && bad->bad == 1 && bad->problems.count == 1) return fail_with(bad, ctx, &bad->problems.first, seen);
     dio_problems_flush(&bad->problems, ctx, NULL);
     if (!fails) return DIO_OK;
+    if (bad->bad >= seen && bad->problems.count > 0 && !bad->options.stop) return fail_with(bad, ctx, &bad->problems.first, seen);
     unsigned long long n = bad->bad, all = seen;
     if (n >= all) return dio_fail(ctx, DIO_ERR_INPUT, "I1", NULL, "none of the %llu pictures could be read", all);
     return dio_fail(ctx, DIO_ERR_INPUT, "I1", NULL, "%llu of %llu pictures could not be read, more than --max-bad %g allows", n,

@@ -52,6 +52,14 @@ static const struct flavour *flavour_of(const struct dio_files *files, bool name
     return NULL;
 }
 
+static bool lists(const struct dio_folder_list *list, const char *wanted)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (!list->entries[i].folder && strcmp(list->names.text + list->entries[i].name, wanted) == 0) return true;
+    }
+    return false;
+}
+
 bool dio_cifar_has_records(struct dio_ctx *ctx, const struct dio_folder_list *list, const char *folder)
 {
     for (size_t i = 0; i < list->count; i++) {
@@ -60,6 +68,7 @@ bool dio_cifar_has_records(struct dio_ctx *ctx, const struct dio_folder_list *li
             enum dio_split split;
             struct stat info;
             if (!split_of(name, &flavours[f], &split)) continue;
+            if (lists(list, flavours[f].names)) return true; /* whole or not: opening them says it */
             char *path = dio_path_join(ctx, folder, name);
             bool records = path && stat(path, &info) == 0 && info.st_size > 0 && (uint64_t)info.st_size % record_size(&flavours[f]) == 0;
             dio_free(ctx, path);
@@ -89,6 +98,7 @@ static dio_status read_names(struct dio_ctx *ctx, const struct dio_files *files,
     if (!dio_utf8_valid(bytes.data, bytes.size, &bad) || memchr(bytes.data, 0, bytes.size)) {
         status = dio_fail(ctx, DIO_ERR_INPUT, "C5", &place, "not UTF-8");
     }
+    if (bytes.size >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0) at += 3; /* Windows' editors put it there */
     while (status == DIO_OK && at < end) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         size_t length = (size_t)((newline ? newline : end) - at);

@@ -10,7 +10,7 @@ enum { DIO_CIFAR_SIDE = 32, DIO_CIFAR_PIXELS = 3 * DIO_CIFAR_SIDE * DIO_CIFAR_SI
 dio_status dio_cifar_decode(struct dio_ctx *ctx, const char *name, const unsigned char *bytes, size_t size,
                             struct dio_picture *picture);
 
-/* Are there files of records in this folder, by name and size? */
+/* Are there files of records in this folder, by name and size, or beside their file of class names? */
 bool dio_cifar_has_records(struct dio_ctx *ctx, const struct dio_folder_list *list, const char *folder);
 
 #endif

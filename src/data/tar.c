@@ -236,6 +236,15 @@ static dio_status resolve_links(struct tar_scan *scan)
     return DIO_OK;
 }
 
+/* An archive ends with blocks of zeros. */
+static bool is_end(const unsigned char block[BLOCK])
+{
+    for (int i = 0; i < BLOCK; i++) {
+        if (block[i]) return false;
+    }
+    return true;
+}
+
 static dio_status check_head(struct dio_ctx *ctx, const char *path, int fd, uint64_t *size)
 {
     struct dio_place place = {.file = path};
@@ -248,6 +257,8 @@ static dio_status check_head(struct dio_ctx *ctx, const char *path, int fd, uint
     if (got < 0) return dio_fail_errno(ctx, path, "read", errno);
     const char *compressed;
     if (dio_tar_probe(head, (size_t)got, &compressed)) return DIO_OK;
+    if (got == 0) return dio_fail(ctx, DIO_ERR_INPUT, "D1", &place, "the file is empty");
+    if (got == BLOCK && is_end(head)) return dio_fail(ctx, DIO_ERR_INPUT, "D2", &place, "the tar is empty");
     if (compressed) {
         place.hint = "unpack it first";
         return dio_fail(ctx, DIO_ERR_INPUT, "D1", &place, "compressed (%s); only uncompressed tars are read in place", compressed);

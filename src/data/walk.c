@@ -59,7 +59,8 @@ static dio_status kind_of(struct dio_ctx *ctx, const char *path, enum kind *kind
         size_t got = file ? fread(head, 1, sizeof head, file) : 0;
         if (file) fclose(file);
         const char *compressed;
-        if (dio_tar_probe(head, got, &compressed) && !dio_picture_probe(path, head, got)) *kind = KIND_DATASET;
+        bool named = strcasecmp(ending, ".tar") == 0; /* an empty or a compressed one, too */
+        if ((dio_tar_probe(head, got, &compressed) || named) && !dio_picture_probe(path, head, got)) *kind = KIND_DATASET;
     }
     return DIO_OK;
 }

@@ -18,13 +18,15 @@ struct dio_class_metrics {
     uint64_t support, predicted;
 };
 
+enum { DIO_BOOTSTRAP_RESAMPLES = 1000, DIO_BOOTSTRAP_SEED = 0 };
+
 struct dio_metrics_options {
     const char *const *classes; /* names, borrowed, or NULL: the index */
     size_t n_classes;
     size_t top_k;               /* of `topk`; 0: 5, or the number of classes */
     int positive;               /* two classes: which is the positive one; -1: the second */
     double threshold;           /* two classes: of the positive probability; 0: 0.5 */
-    uint64_t seed;              /* of the bootstrap */
+    uint64_t seed;              /* of the bootstrap; everywhere DIO_BOOTSTRAP_SEED, so that equal scores have equal intervals */
     size_t bootstrap;           /* resamples; 0: none */
 };
 

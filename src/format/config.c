@@ -3,7 +3,10 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/str.h"
 
 enum { MAX_CONFIG = 64 << 20 }; /* labels of 21,000 classes are 2 MB */
 
@@ -44,6 +47,32 @@ dio_status dio_config_numbers(struct dio_config_reader *reader, const struct dio
     return DIO_OK;
 }
 
+static int by_text(const void *a, const void *b)
+{
+    const struct dio_tree_node *const *x = a, *const *y = b;
+    int order = strcmp((*x)->text, (*y)->text);
+    return order ? order : (*x > *y) - (*x < *y);
+}
+
+/* The same rule as for transformers' id2label: a name twice could not be told apart in what comes out. */
+static dio_status refuse_twins(struct dio_config_reader *reader, const struct dio_tree_node *list, const char *key)
+{
+    struct dio_ctx *ctx = reader->out->arena.ctx;
+    dio_status status = DIO_OK;
+    const struct dio_tree_node **sorted = dio_alloc_array(ctx, list->count, sizeof *sorted, "labels");
+    if (!sorted) return DIO_ERR_ENV;
+    for (size_t i = 0; i < list->count; i++) sorted[i] = &list->items[i];
+    qsort(sorted, list->count, sizeof *sorted, by_text);
+    for (size_t i = 1; i < list->count && status == DIO_OK; i++) {
+        if (strcmp(sorted[i - 1]->text, sorted[i]->text) != 0) continue;
+        char text[64];
+        dio_escape(text, sizeof text, sorted[i]->text, strlen(sorted[i]->text), 50);
+        status = dio_tree_fail(reader->tree, sorted[i], "%s: the label \"%s\" appears twice", key, text);
+    }
+    dio_free(ctx, sorted);
+    return status;
+}
+
 dio_status dio_config_labels(struct dio_config_reader *reader, const struct dio_tree_node *map, const char *key)
 {
     const struct dio_tree_node *list = NULL;
@@ -60,7 +89,7 @@ dio_status dio_config_labels(struct dio_config_reader *reader, const struct dio_
         DIO_PASS(dio_config_copy(reader, text, &out->labels[i]));
     }
     out->label_count = list->count;
-    return DIO_OK;
+    return refuse_twins(reader, list, key);
 }
 
 /* Whose config it is; one that names no model at all is somebody else's file. */

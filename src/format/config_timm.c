@@ -43,6 +43,7 @@ static dio_status read_preprocessing(struct dio_config_reader *reader, const str
     DIO_PASS(read_word(reader, map, "crop_mode", crop_modes, sizeof crop_modes / sizeof *crop_modes, &out->crop_mode));
     DIO_PASS(read_word(reader, map, "interpolation", interpolations, sizeof interpolations / sizeof *interpolations,
                        &out->interpolation));
+    DIO_PASS(dio_config_text(reader, map, "global_pool", &out->global_pool));
     DIO_PASS(dio_config_text(reader, map, "tag", &out->tag));
     DIO_PASS(dio_config_text(reader, map, "license", &out->license));
     DIO_PASS(dio_config_labels(reader, map, "label_names"));
@@ -51,9 +52,22 @@ static dio_status read_preprocessing(struct dio_config_reader *reader, const str
     return classifier && classifier->type == DIO_NODE_LIST ? DIO_OK : dio_config_text(reader, map, "classifier", &out->classifier);
 }
 
+/* What leaves the network as it is when it predicts, or stands elsewhere in the file too. */
+static bool harmless(const struct dio_tree_node *arg)
+{
+    static const char *const keys[] = {"num_classes",    "bn_momentum",    "drop_rate",       "drop_path_rate", "drop_block_rate",
+                                       "zero_init_last", "pretrained",     "pretrained_cfg",  "scriptable",     "exportable",
+                                       "no_jit",         "checkpoint_path", "in_chans",       "bn_eps",         "norm_eps",
+                                       "pad_type",       "global_pool"};
+    if (arg->type == DIO_NODE_NULL || (arg->type == DIO_NODE_BOOL && dio_node_is(arg, "false"))) return true;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (strcmp(arg->key, keys[i]) == 0) return true;
+    }
+    return false;
+}
+
 static dio_status read_model_args(struct dio_config_reader *reader)
 {
-    static const char *const pad_types[] = {"", "same", "valid"};
     const struct dio_tree_node *args = NULL;
     struct dio_origin_config *out = reader->out;
     bool found = false;
@@ -61,9 +75,14 @@ static dio_status read_model_args(struct dio_config_reader *reader)
     if (!found) return DIO_OK;
     DIO_PASS(dio_tree_number(reader->tree, args, "bn_eps", DBL_TRUE_MIN, 1, &out->bn_eps, &found));
     if (!found) DIO_PASS(dio_tree_number(reader->tree, args, "norm_eps", DBL_TRUE_MIN, 1, &out->bn_eps, &found));
+    /* input_size is often left as it was when the stem was built for other channels */
+    DIO_PASS(dio_tree_whole(reader->tree, args, "in_chans", 1, DIO_MAX_SIDE, &out->input_size[0], &found));
+    DIO_PASS(dio_config_text(reader, args, "global_pool", &out->global_pool));
     const struct dio_tree_node *pad = dio_node_get(args, "pad_type");
-    for (size_t i = 0; i < 3 && pad; i++) {
-        if (dio_node_is(pad, pad_types[i])) out->padding = pad_types[i];
+    if (dio_node_is(pad, "") || dio_node_is(pad, "same")) out->padding = dio_node_is(pad, "") ? "" : "same";
+    else if (pad && pad->type != DIO_NODE_NULL) DIO_PASS(dio_config_copy(reader, "pad_type", &out->strange_arg));
+    for (size_t i = 0; i < args->count && !out->strange_arg; i++) {
+        if (!harmless(&args->items[i])) DIO_PASS(dio_config_copy(reader, args->items[i].key, &out->strange_arg));
     }
     return DIO_OK;
 }
@@ -88,6 +107,7 @@ dio_status dio_config_timm(struct dio_config_reader *reader)
             DIO_PASS(dio_tree_whole(reader->tree, inner, "num_classes", 0, DIO_MAX_CLASSES, &out->num_classes, &found));
         }
     }
+    DIO_PASS(dio_config_text(reader, root, "global_pool", &out->global_pool)); /* of the model that was saved */
     DIO_PASS(read_model_args(reader));
     if (out->label_count && out->num_classes > 0 && (int64_t)out->label_count != out->num_classes) {
         return dio_tree_fail(reader->tree, NULL, "%zu label names for %lld classes", out->label_count, (long long)out->num_classes);

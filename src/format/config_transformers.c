@@ -153,6 +153,7 @@ dio_status dio_config_transformers(struct dio_config_reader *reader)
     }
     DIO_PASS(dio_tree_whole(reader->tree, root, "num_channels", 1, 16, &channels, &found));
     if (found) out->input_size[0] = channels;
+    DIO_PASS(dio_config_text(reader, root, "hidden_act", &out->activation));
     return dio_tree_number(reader->tree, root, "batch_norm_eps", DBL_TRUE_MIN, 1, &out->bn_eps, &found);
 }
 
@@ -206,6 +207,9 @@ dio_status dio_config_preprocessor(struct dio_config_reader *reader)
     DIO_PASS(dio_config_numbers(reader, root, "image_mean", -DBL_MAX, out->mean, &out->mean_count));
     DIO_PASS(dio_config_numbers(reader, root, "image_std", DBL_TRUE_MIN, out->std, &out->std_count));
     DIO_PASS(dio_tree_number(tree, root, "rescale_factor", DBL_TRUE_MIN, 1, &out->rescale, &found));
+    bool rescaled = true;
+    DIO_PASS(dio_tree_bool(tree, root, "do_rescale", &rescaled, &found));
+    if (!rescaled) out->rescale = 1;
     DIO_PASS(dio_tree_number(tree, root, "crop_pct", DBL_TRUE_MIN, 16, &out->crop_pct, &found));
     return DIO_OK;
 }

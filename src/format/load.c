@@ -53,6 +53,8 @@ void dio_loaded_free(struct dio_ctx *ctx, struct dio_loaded *loaded)
     if (loaded->has_weights) dio_weights_free(ctx, &loaded->weights);
     dio_free(ctx, loaded->unknown);
     dio_free(ctx, loaded->weights_path);
+    dio_free(ctx, loaded->folder);
+    dio_free(ctx, loaded->classes_file);
     for (size_t i = 0; i < loaded->n_messages; i++) dio_free(ctx, loaded->messages[i].text);
     dio_free(ctx, loaded->messages);
     *loaded = (struct dio_loaded){0};
@@ -167,8 +169,18 @@ static dio_status make_recipe(struct loading *loading, const struct dio_arch_var
     if (variant) dio_arch_recipe(variant, channels, recipe);
     else *recipe = dio_image_recipe_imagenet(256, 224);
     out->assumed_recipe = true;
-    if (loading->has_config && dio_recipe_from_config(&loading->config, recipe)) out->assumed_recipe = false;
+    const struct dio_recipe_override *over = &loading->options->recipe;
     const char *text = out->has_weights ? meta(loading, DIO_META_PREPROCESSING) : NULL;
+    if (loading->has_config && !text) {
+        bool said = false;
+        DIO_PASS(dio_recipe_from_config(ctx, &loading->config, over, recipe, &said));
+        out->assumed_recipe = !said;
+        int mean = over->mean_count ? 0 : loading->config.mean_count, std = over->std_count ? 0 : loading->config.std_count;
+        if (said && recipe->channels > 1 && (mean == 1 || std == 1)) {
+            DIO_PASS(dio_loaded_message(ctx, out, DIO_LEVEL_NOTE, "", "%s in config.json has one number, taken for all %d channels",
+                                        mean != 1 ? "std" : std != 1 ? "mean" : "each of mean and std", (int)recipe->channels));
+        }
+    }
     if (text) {
         DIO_PASS(dio_image_recipe_parse(ctx, out->weights_path, "metadata " DIO_META_PREPROCESSING, text, strlen(text), recipe));
         out->assumed_recipe = false;
@@ -177,7 +189,6 @@ static dio_status make_recipe(struct loading *loading, const struct dio_arch_var
         return dio_fail(ctx, DIO_ERR_INPUT, "J8", &(struct dio_place){.file = out->weights_path},
                         "preprocessing is for %d channels, the weights are for %lld", (int)recipe->channels, (long long)channels);
     }
-    const struct dio_recipe_override *over = &loading->options->recipe;
     DIO_PASS(dio_recipe_override_apply(ctx, over, recipe));
     return dio_image_recipe_check(ctx, &(struct dio_place){.file = out->weights_path}, recipe);
 }
@@ -206,6 +217,10 @@ static dio_status build_known(struct loading *loading)
     const struct dio_arch_match *match = &loading->answer.match;
     struct dio_arch_config config = dio_arch_config_default(match->variant->name);
     struct dio_image_recipe recipe;
+    if (loading->has_config && !own_file(loading) && !loading->options->arch) {
+        DIO_PASS(dio_config_describes(loading->ctx, &loading->config, loading->answer.arch, match->variant,
+                                      loading->out->weights_path));
+    }
     DIO_PASS(make_recipe(loading, match->variant, match->channels, &recipe));
     settle_config(loading, &config);
     config.naming = match->naming;
@@ -415,6 +430,13 @@ static dio_status check_version(const struct loading *loading)
                     (int)DIO_META_CURRENT_VERSION);
 }
 
+/* PyTorch's files alone: in a folder, that is pytorch_model.bin. */
+static bool has_keys(const struct dio_weights *weights)
+{
+    if (strcmp(weights->format, "torch") == 0) return true;
+    return weights->source_count == 1 && strcmp(dio_path_base(weights->sources[0]), "pytorch_model.bin") == 0;
+}
+
 static dio_status load_file(struct loading *loading, const char *path)
 {
     struct dio_ctx *ctx = loading->ctx;
@@ -423,6 +445,9 @@ static dio_status load_file(struct loading *loading, const char *path)
     out->has_weights = true;
     if (out->weights.note) {
         DIO_PASS(dio_loaded_message(ctx, out, DIO_LEVEL_NOTE, out->weights.note_code, "%s", out->weights.note));
+    }
+    if (loading->options->read.key && !has_keys(&out->weights)) {
+        DIO_PASS(dio_loaded_message(ctx, out, DIO_LEVEL_NOTE, "", "--key is not used: only PyTorch's files hold several sets of weights"));
     }
     const char *name = out->weights.source_count == 1 ? out->weights.sources[0] : path;
     out->weights_path = dio_strdup(ctx, name);
@@ -474,12 +499,24 @@ static dio_status load_scratch(struct loading *loading, const char *tag)
     return dio_model_add_fact(out->model, "source", "trained from scratch");
 }
 
+/* For dio_loaded_check_output. */
+static dio_status remember_inputs(struct loading *loading, const char *path)
+{
+    struct dio_loaded *out = loading->out;
+    const char *classes = loading->options->classes_file;
+    bool folder = strncmp(path, "arch:", 5) != 0 && dio_path_is_folder(path);
+    out->folder = folder ? dio_strdup(loading->ctx, path) : NULL;
+    out->classes_file = classes ? dio_strdup(loading->ctx, classes) : NULL;
+    return (folder && !out->folder) || (classes && !out->classes_file) ? DIO_ERR_ENV : DIO_OK;
+}
+
 dio_status dio_model_load(struct dio_ctx *ctx, const char *path, const struct dio_load_options *options,
                           struct dio_loaded *out)
 {
     *out = (struct dio_loaded){0};
     struct loading loading = {.ctx = ctx, .options = options, .out = out};
     dio_status status = strncmp(path, "arch:", 5) == 0 ? load_scratch(&loading, path + 5) : load_file(&loading, path);
+    if (status == DIO_OK) status = remember_inputs(&loading, path);
     dio_origin_free(&loading.config);
     if (status != DIO_OK) dio_loaded_free(ctx, out);
     return status;

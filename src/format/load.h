@@ -44,6 +44,7 @@ struct dio_loaded {
     struct dio_model *model;    /* NULL: a sound file of an unknown architecture; `unknown` says what is missing */
     char *unknown;
     char *weights_path;         /* the file that was read (in a folder: that in it); NULL for arch:TAG */
+    char *folder, *classes_file; /* what was named, where it is a folder; --classes FILE; else NULL */
     struct dio_weights weights; /* as the file has them; for info, and freed by dio_loaded_free */
     bool has_weights;
     bool scratch;               /* arch:TAG */
@@ -64,6 +65,9 @@ dio_status dio_loaded_scan(struct dio_ctx *ctx, struct dio_loaded *loaded);
 dio_status dio_loaded_check(struct dio_ctx *ctx, const struct dio_loaded *loaded);
 /* Hands the messages to the context's sink. */
 void dio_loaded_say(struct dio_ctx *ctx, const struct dio_loaded *loaded);
+/* Row A7: refuses an output that is, by any name, one of the files that the model was read from (weights and shards, index,
+ * configuration, class names), that its run wrote beside them, or the folder itself. */
+dio_status dio_loaded_check_output(struct dio_ctx *ctx, const struct dio_loaded *loaded, const char *output);
 /* For verbs that need a model: fails with what is missing (row J5) when there is none. */
 dio_status dio_loaded_need_model(struct dio_ctx *ctx, const struct dio_loaded *loaded);
 /* The caller may take `model` out by setting it NULL. */

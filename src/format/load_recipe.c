@@ -48,11 +48,37 @@ static void set_values(double *out, int channels, const double *values, int coun
 
 static bool fits_channels(int count, int channels) { return count == 1 || count == channels; }
 
-bool dio_recipe_from_config(const struct dio_origin_config *config, struct dio_image_recipe *recipe)
+/* A mean or std of config.json; an option settles what the file has wrong. */
+static dio_status set_from_config(struct dio_ctx *ctx, const struct dio_origin_config *config, const char *key,
+                                  const double *values, int count, bool given, double *out, int channels)
 {
-    bool said = config->mean_count > 0 || !isnan(config->crop_pct) || config->interpolation || config->input_size[1] > 0 ||
-                config->resize_shortest > 0 || config->resize_height > 0;
-    if (!said) return false;
+    if (count == 0 || given) return DIO_OK;
+    if (!fits_channels(count, channels)) {
+        return dio_fail(ctx, DIO_ERR_INPUT, "J6", &(struct dio_place){.file = config->path},
+                        "%s has %d numbers, the weights have %d channels", key, count, channels);
+    }
+    set_values(out, channels, values, count);
+    return DIO_OK;
+}
+
+dio_status dio_recipe_from_config(struct dio_ctx *ctx, const struct dio_origin_config *config,
+                                  const struct dio_recipe_override *given, struct dio_image_recipe *recipe, bool *said)
+{
+    const struct dio_place place = {.file = config->path};
+    const bool transformers = config->library == DIO_ORIGIN_TRANSFORMERS;
+    const char *mean = transformers ? "image_mean" : "mean", *std = transformers ? "image_std" : "std";
+    if (config->input_size[0] > 0 && config->input_size[0] != recipe->channels) {
+        return dio_fail(ctx, DIO_ERR_INPUT, "J8", &place, "the number of channels is %lld (%s), the weights have %d",
+                        (long long)config->input_size[0], transformers ? "num_channels" : "input_size or in_chans",
+                        (int)recipe->channels);
+    }
+    if (!isnan(config->rescale) && fabs(config->rescale * 255 - 1) > 1e-6) {
+        return dio_fail(ctx, DIO_ERR_INPUT, "J6", &place, "rescale_factor %g (1: do_rescale is false) is not supported; 1/255 is",
+                        config->rescale);
+    }
+    *said = config->mean_count > 0 || config->std_count > 0 || !isnan(config->crop_pct) || config->interpolation ||
+            config->input_size[1] > 0 || config->resize_shortest > 0 || config->resize_height > 0;
+    if (!*said) return DIO_OK;
     if (config->input_size[1] > 0 && config->input_size[2] > 0) {
         if (config->input_size[1] == config->input_size[2]) {
             dio_image_recipe_set_size(recipe, (int32_t)config->input_size[1]);
@@ -61,20 +87,24 @@ bool dio_recipe_from_config(const struct dio_origin_config *config, struct dio_i
         recipe->width = (int32_t)config->input_size[2];
     }
     if (config->interpolation) dio_interpolation_from_name(config->interpolation, &recipe->interpolation);
-    if (config->library == DIO_ORIGIN_TRANSFORMERS) apply_transformers(config, recipe);
+    if (transformers) apply_transformers(config, recipe);
     else apply_timm(config, recipe);
+    if (recipe->resize_height > DIO_MAX_PICTURE_SIDE && !isnan(config->crop_pct)) {
+        return dio_fail(ctx, DIO_ERR_INPUT, "J6", &place, "crop_pct %g of an input of %d pixels wants pictures above %d a side",
+                        config->crop_pct, (int)recipe->height, DIO_MAX_PICTURE_SIDE);
+    }
     bool normalised = !config->has_do_normalize || config->do_normalize;
     for (int c = 0; !normalised && c < recipe->channels; c++) {
         recipe->mean[c] = 0;
         recipe->std[c] = 1;
     }
-    if (normalised && fits_channels(config->mean_count, recipe->channels)) {
-        set_values(recipe->mean, recipe->channels, config->mean, config->mean_count);
+    if (normalised) {
+        DIO_PASS(set_from_config(ctx, config, mean, config->mean, config->mean_count, given->mean_count > 0, recipe->mean,
+                                 recipe->channels));
+        DIO_PASS(set_from_config(ctx, config, std, config->std, config->std_count, given->std_count > 0, recipe->std,
+                                 recipe->channels));
     }
-    if (normalised && fits_channels(config->std_count, recipe->channels)) {
-        set_values(recipe->std, recipe->channels, config->std, config->std_count);
-    }
-    return true;
+    return dio_image_recipe_check(ctx, &place, recipe);
 }
 
 static dio_status set_option(struct dio_ctx *ctx, const char *option, const double *values, int count, double *out,

@@ -142,11 +142,39 @@ static dio_status export_folder(struct dio_ctx *ctx, const struct dio_model *mod
     dio_status status = write(model, path, names, naming, floats);
     dio_free(ctx, path);
     if (status == DIO_OK) status = dio_model_save_config(ctx, model, naming, folder, &written);
-    if (status == DIO_OK && !written) {
-        dio_say(ctx, DIO_LEVEL_NOTE, "", &(struct dio_place){.file = folder},
-                "no config.json: timm does not know %s under these names", model->variant ? model->variant : "this graph");
+    if (status != DIO_OK || written) return status;
+    const struct dio_place place = {.file = folder};
+    DIO_PASS(dio_model_save_own_config(ctx, model, naming, folder, &written));
+    if (written) {
+        dio_say(ctx, DIO_LEVEL_NOTE, "", &place, "timm has no %s: config.json has timm's keys and this name; Diopter opens the folder",
+                model->variant);
+    } else {
+        dio_say(ctx, DIO_LEVEL_NOTE, "", &place, "no config.json: timm does not know %s under these names",
+                model->variant ? model->variant : "this graph");
     }
-    return status;
+    return DIO_OK;
+}
+
+/* A folder is for timm: its names, where it has the model and nobody asked for others. */
+static dio_status folder_naming(struct dio_ctx *ctx, const struct dio_model *model, const char *folder, enum dio_naming *naming)
+{
+    bool timm = true;
+    if (dio_timm_has(model)) DIO_PASS(dio_timm_names(model, model->naming, &timm));
+    if (timm) return DIO_OK;
+    *naming = DIO_NAMES_TIMM;
+    dio_say(ctx, DIO_LEVEL_NOTE, "", &(struct dio_place){.file = folder},
+            "the tensors have timm's names, so that timm opens the folder; --names origin keeps %s's", dio_naming_name(model->naming));
+    return DIO_OK;
+}
+
+/* What a family calls torchvision's manner need not be a model that the library has. */
+static dio_status check_library(struct dio_ctx *ctx, const struct dio_model *model, enum dio_naming naming)
+{
+    const struct dio_arch_variant *variant = NULL;
+    struct dio_arch_config config;
+    const struct dio_arch *arch = dio_arch_of(model, &variant, &config);
+    if (naming != DIO_NAMES_TORCHVISION || !arch || !arch->not_in_torchvision) return DIO_OK;
+    return dio_fail(ctx, DIO_ERR_USAGE, NULL, NULL, "%s has no torchvision names: torchvision has no such model", model->variant);
 }
 
 dio_status dio_model_export(struct dio_ctx *ctx, const struct dio_model *model, const char *path,
@@ -160,7 +188,9 @@ dio_status dio_model_export(struct dio_ctx *ctx, const struct dio_model *model, 
         return dio_fail(ctx, DIO_ERR_USAGE, "A4", &(struct dio_place){.file = path},
                         "a model is written as .safetensors, .pth or .pt, or, without an ending, as a folder");
     }
+    DIO_PASS(check_library(ctx, model, options->naming));
     enum dio_naming naming = options->naming == DIO_NAMES_ORIGIN ? model->naming : options->naming;
+    if (folder && options->free_naming) DIO_PASS(folder_naming(ctx, model, path, &naming));
     char **names = NULL;
     DIO_PASS(dio_arch_names(model, naming, &names));
     int count = model->graph->n_params;

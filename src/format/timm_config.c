@@ -9,11 +9,13 @@
 #include <math.h>
 #include <string.h>
 
-/* Are the graph's names, put into `naming`, those of timm? */
-static dio_status has_timm_names(const struct dio_model *model, const struct dio_arch *arch, enum dio_naming naming, bool *out)
+dio_status dio_timm_names(const struct dio_model *model, enum dio_naming naming, bool *out)
 {
+    const struct dio_arch_variant *variant = NULL;
+    struct dio_arch_config config;
+    const struct dio_arch *arch = dio_arch_of(model, &variant, &config);
     *out = naming == DIO_NAMES_TIMM;
-    if (*out || !dio_arch_has_naming(arch, DIO_NAMES_TIMM)) return DIO_OK;
+    if (*out || !arch || !dio_arch_has_naming(arch, DIO_NAMES_TIMM)) return DIO_OK;
     char **mine = NULL, **timm = NULL;
     int count = model->graph->n_params;
     dio_status status = dio_arch_names(model, naming, &mine);
@@ -121,15 +123,15 @@ static void write_model_args(struct dio_json_writer *json, const struct dio_arch
 
 static dio_status write_config(const struct dio_model *model, const struct dio_arch *arch,
                                const struct dio_arch_variant *variant, const struct dio_arch_config *config,
-                               struct dio_str *out)
+                               enum dio_naming naming, struct dio_str *out)
 {
     char **names = NULL;
-    DIO_PASS(dio_arch_names(model, DIO_NAMES_TIMM, &names));
+    DIO_PASS(dio_arch_names(model, naming, &names));
     const struct dio_shape *features = &model->graph->values[model->features].type.shape;
     struct dio_json_writer json;
     dio_json_begin(&json, out, 2);
     dio_json_map(&json, NULL);
-    dio_json_text(&json, "architecture", variant->timm);
+    dio_json_text(&json, "architecture", variant->timm ? variant->timm : variant->name);
     dio_json_i64(&json, "num_classes", model->n_classes);
     dio_json_i64(&json, "num_features", features->dims[features->rank - 1]);
     dio_json_text(&json, "global_pool", "avg");
@@ -141,29 +143,56 @@ static dio_status write_config(const struct dio_model *model, const struct dio_a
     return dio_str_status(out);
 }
 
+static dio_status save(struct dio_ctx *ctx, const struct dio_model *model, enum dio_naming naming, const char *folder)
+{
+    const struct dio_arch_variant *variant = NULL;
+    struct dio_arch_config config;
+    const struct dio_arch *arch = dio_arch_of(model, &variant, &config);
+    struct dio_str text;
+    dio_str_init(&text, ctx);
+    dio_status status = write_config(model, arch, variant, &config, naming, &text);
+    char *path = status == DIO_OK ? dio_path_join(ctx, folder, "config.json") : NULL;
+    if (status == DIO_OK && !path) status = DIO_ERR_ENV;
+    if (status == DIO_OK) status = dio_write_whole(ctx, path, text.data, text.length);
+    dio_free(ctx, path);
+    dio_str_free(&text);
+    return status;
+}
+
+bool dio_timm_has(const struct dio_model *model)
+{
+    const struct dio_arch_variant *variant = NULL;
+    struct dio_arch_config config;
+    const struct dio_arch *arch = dio_arch_of(model, &variant, &config);
+    if (!arch || !variant->timm || model->features < 0 || !dio_arch_has_naming(arch, DIO_NAMES_TIMM)) return false;
+    struct dio_arch_config own = dio_arch_config_default(variant->name);
+    arch->defaults(variant, &own);
+    /* timm's ResNets take no other eps. */
+    return own.pad_mode || !(own.bn_eps > 0) || !(config.bn_eps > 0) || config.bn_eps == own.bn_eps;
+}
+
 dio_status dio_model_save_config(struct dio_ctx *ctx, const struct dio_model *model, enum dio_naming naming,
                                  const char *folder, bool *written)
+{
+    *written = false;
+    if (!dio_timm_has(model)) return DIO_OK;
+    bool timm;
+    DIO_PASS(dio_timm_names(model, naming == DIO_NAMES_ORIGIN ? model->naming : naming, &timm));
+    if (!timm) return DIO_OK;
+    DIO_PASS(save(ctx, model, DIO_NAMES_TIMM, folder));
+    *written = true;
+    return DIO_OK;
+}
+
+dio_status dio_model_save_own_config(struct dio_ctx *ctx, const struct dio_model *model, enum dio_naming naming,
+                                     const char *folder, bool *written)
 {
     *written = false;
     const struct dio_arch_variant *variant = NULL;
     struct dio_arch_config config;
     const struct dio_arch *arch = dio_arch_of(model, &variant, &config);
-    if (!arch || !variant->timm || model->features < 0) return DIO_OK;
-    struct dio_arch_config own = dio_arch_config_default(variant->name);
-    arch->defaults(variant, &own);
-    /* timm's ResNets take no other eps. */
-    if (!own.pad_mode && own.bn_eps > 0 && config.bn_eps > 0 && config.bn_eps != own.bn_eps) return DIO_OK;
-    bool timm;
-    DIO_PASS(has_timm_names(model, arch, naming == DIO_NAMES_ORIGIN ? model->naming : naming, &timm));
-    if (!timm) return DIO_OK;
-    struct dio_str text;
-    dio_str_init(&text, ctx);
-    dio_status status = write_config(model, arch, variant, &config, &text);
-    char *path = status == DIO_OK ? dio_path_join(ctx, folder, "config.json") : NULL;
-    if (status == DIO_OK && !path) status = DIO_ERR_ENV;
-    if (status == DIO_OK) status = dio_write_whole(ctx, path, text.data, text.length);
-    *written = status == DIO_OK;
-    dio_free(ctx, path);
-    dio_str_free(&text);
-    return status;
+    if (!arch || variant->timm || model->features < 0) return DIO_OK;
+    DIO_PASS(save(ctx, model, naming, folder));
+    *written = true;
+    return DIO_OK;
 }

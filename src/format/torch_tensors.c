@@ -257,6 +257,20 @@ static bool enter_listed(struct choice *c, const struct dio_py *dict, const char
     return false;
 }
 
+/* torch.save((state_dict, {...})): the first dict with tensors, called by its position. */
+static bool enter_items(struct choice *c, const struct dio_py *list, uint32_t *found)
+{
+    char key[16];
+    for (uint32_t i = 0; i < list->count; i++) { /* tensors of its own are the weights */
+        if (dio_py_at(&c->t->pickle, list->u.items[i])->kind == DIO_PY_TENSOR) return false;
+    }
+    for (uint32_t i = 0; i < list->count; i++) {
+        int length = snprintf(key, sizeof key, "%" PRIu32, i);
+        if (enter(c, key, (size_t)length, list->u.items[i], 0, found)) return true;
+    }
+    return false;
+}
+
 /* An optimizer's state holds tensors as well, and is never what is looked for. */
 static bool is_state_of_training(const struct dio_py *key)
 {
@@ -268,6 +282,7 @@ static bool descend(struct choice *c, uint32_t object, int depth, uint32_t *foun
 {
     const struct dio_pickle *p = &c->t->pickle;
     const struct dio_py *dict = dio_py_at(p, object);
+    if (depth == 0 && (dict->kind == DIO_PY_TUPLE || dict->kind == DIO_PY_LIST)) return enter_items(c, dict, found);
     if (dict->kind != DIO_PY_DICT || depth > MAX_DESCENT || c->seen[object]) return false;
     c->seen[object] = 1;
     if (enter_listed(c, dict, first_keys, sizeof first_keys / sizeof *first_keys, depth, found)) return true;
@@ -288,15 +303,21 @@ static bool descend(struct choice *c, uint32_t object, int depth, uint32_t *foun
 static dio_status note_choice(struct dio_torch *t, uint32_t chosen, const char *path)
 {
     const struct dio_pickle *p = &t->pickle;
+    const size_t path_length = strlen(path);
     const struct dio_py *root = dio_py_at(p, t->root);
     char list[400] = "", name[208];
     int others = 0;
-    if (root->kind != DIO_PY_DICT || chosen == t->root) return DIO_OK;
+    const bool dict = root->kind == DIO_PY_DICT;
+    if ((!dict && root->kind != DIO_PY_TUPLE && root->kind != DIO_PY_LIST) || chosen == t->root) return DIO_OK;
     for (uint32_t i = 0; i < root->count; i++) {
-        const struct dio_py *key = dio_py_at(p, root->u.items[2 * (size_t)i]);
-        const struct dio_py *value = dio_py_at(p, root->u.items[2 * (size_t)i + 1]);
-        if (value->kind != DIO_PY_DICT || value == dio_py_at(p, chosen) || !holds_tensor(p, value)) continue;
+        char position[16];
+        snprintf(position, sizeof position, "%" PRIu32, i);
+        const struct dio_py numbered = {.kind = DIO_PY_STR, .u.bytes = (const unsigned char *)position, .count = (uint32_t)strlen(position)};
+        const struct dio_py *key = dict ? dio_py_at(p, root->u.items[2 * (size_t)i]) : &numbered;
+        const struct dio_py *value = dio_py_at(p, root->u.items[dict ? 2 * (size_t)i + 1 : i]);
+        if (value->kind != DIO_PY_DICT || !holds_tensor(p, value)) continue;
         if (key->kind != DIO_PY_STR || is_state_of_training(key)) continue;
+        if (key->count == path_length && memcmp(key->u.bytes, path, path_length) == 0) continue; /* one dict may have two keys */
         dio_escape(name, sizeof name, key->u.bytes, key->count, 60);
         size_t used = strlen(list);
         if (others++ < 4) snprintf(list + used, sizeof list - used, "%s\"%s\"", used ? ", " : "", name);

@@ -22,7 +22,7 @@ int32_t dio_exif_orientation(const uint8_t *bytes, size_t size)
         uint32_t tag = big ? dio_be16(entry) : dio_le16(entry), type = big ? dio_be16(entry + 2) : dio_le16(entry + 2);
         uint32_t values = big ? dio_be32(entry + 4) : dio_le32(entry + 4);
         uint32_t value = big ? dio_be16(entry + 8) : dio_le16(entry + 8);
-        if (tag == 0x0112 && type == 3 && values == 1 && value >= 1 && value <= 8) found = (int32_t)value;
+        if (tag == 0x0112) found = type == 3 && values == 1 && value >= 1 && value <= 8 ? (int32_t)value : 1;
     }
     return found;
 }

@@ -4,8 +4,8 @@
 
 #include "image/picture.h"
 
-/* The orientation in a TIFF block (as in APP1 after "Exif\0\0", or PNG's eXIf), 1..8; 0 when there is none.  Any bytes
- * are fine: what makes no sense is as if it were not there. */
+/* The orientation in a TIFF block (as in APP1 after "Exif\0\0", or PNG's eXIf), 1..8, and 1 for one that is senseless; 0
+ * when there is none.  Any bytes are fine. */
 int32_t dio_exif_orientation(const uint8_t *bytes, size_t size);
 
 /* tiff:Orientation in an XMP packet, which Pillow asks where EXIF has none; 0 when there is none. */

@@ -61,15 +61,27 @@ struct dio_image_recipe dio_image_recipe_imagenet(int32_t resize, int32_t size)
                                      .std = {0.229, 0.224, 0.225}};
 }
 
+/* A side from a computed number, whatever the number: what is too large is refused by dio_image_recipe_check. */
+static int32_t to_side(double value)
+{
+    if (!(value >= 1)) return 1;
+    return value < 1 << 30 ? (int32_t)value : 1 << 30;
+}
+
 int32_t dio_image_recipe_resize_for(int32_t size, double crop_pct)
 {
-    return (int32_t)floor(size / crop_pct);
+    return to_side(floor(size / crop_pct));
+}
+
+static int32_t in_proportion(int32_t resize, int32_t size, int32_t before)
+{
+    return resize == 0 ? 0 : to_side(floor((double)resize * size / before + 0.5));
 }
 
 void dio_image_recipe_set_size(struct dio_image_recipe *recipe, int32_t size)
 {
-    recipe->resize_height = (int32_t)floor((double)recipe->resize_height * size / recipe->height + 0.5);
-    recipe->resize_width = (int32_t)floor((double)recipe->resize_width * size / recipe->width + 0.5);
+    recipe->resize_height = in_proportion(recipe->resize_height, size, recipe->height);
+    recipe->resize_width = in_proportion(recipe->resize_width, size, recipe->width);
     recipe->height = recipe->width = size;
 }
 
@@ -80,12 +92,6 @@ void dio_image_recipe_set_fit(struct dio_image_recipe *recipe, enum dio_fit fit)
         recipe->resize_width = recipe->width;
     }
     recipe->fit = fit;
-}
-
-static int32_t to_side(double value)
-{
-    if (!(value >= 1)) return 1;
-    return value < 1 << 30 ? (int32_t)value : 1 << 30;
 }
 
 void dio_image_recipe_resized(const struct dio_image_recipe *recipe, int32_t width, int32_t height,

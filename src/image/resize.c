@@ -320,14 +320,15 @@ static void copy_part(const struct dio_pixels *in, const struct dio_region *regi
     }
 }
 
-/* Indices of the nearest samples; Pillow adds the step up, which rounds otherwise than multiplying. */
-static void nearest_indices(int32_t in, int32_t out, int32_t from, int32_t count, int32_t *indices)
+/* Indices of the nearest samples.  Pillow adds the step up for 8-bit samples and multiplies for mode I;16, which its
+ * scaling path does not take: the two round differently. */
+static void nearest_indices(int32_t in, int32_t out, bool added, int32_t from, int32_t count, int32_t *indices)
 {
     const double step = (double)in / out;
-    double x = step * 0.5;
-    for (int32_t i = 0; i < from + count; i++, x += step) {
-        const int32_t index = (int32_t)x < in ? (int32_t)x : in - 1;
-        if (i >= from) indices[i - from] = index;
+    double sum = step * 0.5;
+    for (int32_t i = added ? 0 : from; i < from + count; i++, sum += step) {
+        const double x = added ? sum : (i + 0.5) * step;
+        if (i >= from) indices[i - from] = (int32_t)x < in ? (int32_t)x : in - 1;
     }
 }
 
@@ -339,8 +340,9 @@ static dio_status resize_nearest(struct dio_ctx *ctx, const struct dio_pixels *i
     int32_t *columns = grow(ctx, scratch, BLOCK_ACROSS, (size_t)region->width * sizeof *columns);
     int32_t *rows = grow(ctx, scratch, BLOCK_DOWN, (size_t)region->height * sizeof *rows);
     if (!columns || !rows) return DIO_ERR_ENV;
-    nearest_indices(in->width, out_width, region->x, region->width, columns);
-    nearest_indices(in->height, out_height, region->y, region->height, rows);
+    const bool added = in->sample == DIO_SAMPLE_U8;
+    nearest_indices(in->width, out_width, added, region->x, region->width, columns);
+    nearest_indices(in->height, out_height, added, region->y, region->height, rows);
     const size_t pixel = pixel_bytes(in);
     for (int32_t y = 0; y < region->height; y++) {
         const uint8_t *from = (const uint8_t *)in->data + (size_t)(rows[y] - in->top) * in->stride;

@@ -62,7 +62,7 @@ static dio_status freeze_glob(struct dio_model *model, const char *option, const
     dio_str_init(&stages, model->ctx);
     list_stages(model, &stages);
     dio_status status = dio_fail(model->ctx, DIO_ERR_USAGE, "A4", NULL,
-                                 "%s \"%s\" matches no parameter; they are called %s to %s (diopter info lists them), and "
+                                 "%s \"%s\" matches no parameter; they are called %s to %s (diopter info --tensors lists them), and "
                                  "backbone, none and stage:K (%s) are understood too",
                                  option, pattern, first, last, stages.data ? stages.data : "");
     dio_str_free(&stages);

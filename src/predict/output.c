@@ -29,6 +29,11 @@ dio_status dio_output_check(struct dio_ctx *ctx, const struct dio_predict_option
         DIO_PASS(dio_path_lies_in(ctx, options->output, options->paths[i], &inside));
         if (inside) return dio_fail(ctx, DIO_ERR_USAGE, "A7", &place, "the output lies in an input (%s)", options->paths[i]);
     }
+    if (options->root) {
+        bool inside = false;
+        DIO_PASS(dio_path_lies_in(ctx, options->output, options->root, &inside));
+        if (inside) return dio_fail(ctx, DIO_ERR_USAGE, "A7", &place, "the output lies in an input (%s)", options->root);
+    }
     if (exists && !options->overwrite && !options->resume) {
         return dio_fail(ctx, DIO_ERR_USAGE, "A6", &place, "exists; --overwrite replaces it");
     }

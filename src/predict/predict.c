@@ -22,6 +22,7 @@ struct job {
     struct dio_records records;
     struct dio_output output;
     bool output_open;
+    bool replaces;          /* the output is a file that exists */
     struct dio_prepare prepare;
     struct dio_batcher *batcher;
     struct dio_walk *walk;
@@ -34,6 +35,7 @@ struct job {
     struct dio_old_record *old; /* of each, its record in a finished file */
     size_t compared;            /* so many of them were computed again */
     struct dio_batch_result *outcomes;
+    struct dio_message unscored; /* of the last picture whose scores are not finite */
     float *pixels, *logits;
 };
 
@@ -80,6 +82,8 @@ static dio_status make_key(struct dio_ctx *ctx, const struct dio_model *model, c
     dio_str_free(&text);
     dio_sha256_init(&hash);
     for (size_t i = 0; i < options->n_paths; i++) dio_sha256_add_text(&hash, options->paths[i]);
+    if (options->root) dio_sha256_add_text(&hash, options->root);
+    if (options->columns) dio_sha256_add_text(&hash, options->columns);
     short_hash(&hash, key->paths);
     return status;
 }
@@ -123,7 +127,8 @@ static dio_status open_job(struct job *job, const struct dio_model *model)
     if (model->logits < 0) {
         return dio_fail(ctx, DIO_ERR_INPUT, "J5", &(struct dio_place){.hint = "train gives it one"}, "the model has no head");
     }
-    DIO_PASS(dio_walk_open(ctx, options->paths, options->n_paths, &(struct dio_walk_options){0}, &job->walk));
+    job->replaces = options->output && options->overwrite && dio_path_is_file(options->output);
+    DIO_PASS(dio_walk_open(ctx, options->paths, options->n_paths, &(struct dio_walk_options){options->root, options->columns}, &job->walk));
     DIO_PASS(make_room(job, model));
     struct dio_plan_options plan = {.batch = (int64_t)job->batch, .memory_limit = ctx->cpu.memory_limit, .exact = options->exact,
                                     .precision = options->precision};
@@ -139,6 +144,14 @@ static dio_status open_job(struct job *job, const struct dio_model *model)
     return open_output(job, model);
 }
 
+/* Row A7: a manifest names pictures anywhere. */
+static dio_status check_picture(struct job *job, const struct dio_ref *ref)
+{
+    const char *output = job->options->output;
+    if (!job->replaces || !ref->path || !dio_same_file(ref->path, output)) return DIO_OK;
+    return dio_fail(job->ctx, DIO_ERR_USAGE, "A7", &(struct dio_place){.file = output}, "output and input are the same file");
+}
+
 /* The next pictures that have no record yet; of a finished file the first ones are computed again, to see that it is this
  * model's. */
 static dio_status fill_batch(struct job *job, size_t *n)
@@ -151,6 +164,7 @@ static dio_status fill_batch(struct job *job, size_t *n)
         struct dio_old_record *old = &job->old[*n];
         DIO_PASS(dio_walk_next(job->walk, &job->names, &job->refs[*n], &found));
         if (!found) break;
+        DIO_PASS(check_picture(job, &job->refs[*n]));
         DIO_PASS(dio_output_take(&job->output, &job->records, job->refs[*n].name, old));
         if (old->text) {
             job->result->resumed++;
@@ -165,22 +179,42 @@ static dio_status fill_batch(struct job *job, size_t *n)
     return DIO_OK;
 }
 
+/* Weights with NaN or infinity, or too large ones, give scores that say nothing. */
+static bool all_finite(const float *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(values[i])) return false;
+    }
+    return true;
+}
+
+static const struct dio_message *why_bad(struct job *job, size_t i, const float *logits)
+{
+    const struct dio_batch_result *outcome = &job->outcomes[i];
+    if (outcome->status != DIO_OK) return outcome->why;
+    if (all_finite(logits, job->records.classes)) return NULL;
+    struct dio_ctx told = dio_ctx_child(job->ctx);
+    (void)dio_fail(&told, DIO_ERR_INPUT, "S18", &(struct dio_place){.file = job->refs[i].name}, "the scores are not finite");
+    job->unscored = told.error;
+    return &job->unscored;
+}
+
 /* The record of picture i: into the output, or against what the finished file has. */
 static dio_status one_record(struct job *job, size_t i, const float *logits, struct dio_str *record)
 {
     const char *name = job->refs[i].name;
-    const struct dio_batch_result *outcome = &job->outcomes[i];
-    bool good = outcome->status == DIO_OK;
+    const struct dio_message *why = why_bad(job, i, logits);
+    bool good = why == NULL;
     record->length = 0;
     if (good) {
         dio_record_good(&job->records, name, logits, record);
     } else {
-        dio_record_bad(&job->records, name, outcome->why, record);
+        dio_record_bad(&job->records, name, why, record);
     }
     if (job->old[i].text) return dio_output_compare(&job->output, &job->old[i], record);
     job->result->n++;
     job->result->bad += !good;
-    if (!good) DIO_PASS(dio_bad_report(&job->bad, job->ctx, outcome->why));
+    if (!good) DIO_PASS(dio_bad_report(&job->bad, job->ctx, why));
     return dio_output_put(&job->output, record, good);
 }
 

@@ -10,6 +10,7 @@ enum dio_predict_format { DIO_PREDICT_BY_NAME, DIO_PREDICT_CSV, DIO_PREDICT_JSON
 struct dio_predict_options {
     const char *const *paths; /* files, folders, tars */
     size_t n_paths;
+    const char *root, *columns; /* how manifests are read, as in dio_dataset_options; NULL: the usual way */
     const char *output;       /* NULL or "-": standard output, CSV */
     enum dio_predict_format format;
     int64_t top;              /* 0: 1 */

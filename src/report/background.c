@@ -35,7 +35,7 @@ static dio_status count_table(struct dio_ctx *ctx, struct dio_str *out, const st
     dio_str_add(out, "</tr></thead>\n<tbody>\n");
     for (size_t c = 0; c < classes && c < CLASSES_SHOWN; c++) {
         dio_html_row_begin(out);
-        dio_html_cell_head(out, dio_dataset_class(dataset, c));
+        dio_html_cell_name(out, dio_dataset_class(dataset, c));
         for (int s = 0; s < SPLITS; s++) {
             if (shown[s]) count_cell(out, counts[(size_t)s * classes + c]);
         }
@@ -80,7 +80,7 @@ static void lines(struct dio_str *out, const char *title, const char *const *tex
     dio_str_add(out, "<ul class=\"plain\">\n");
     for (size_t i = 0; i < count; i++) {
         dio_str_add(out, "<li>");
-        dio_html_text(out, texts[i]);
+        dio_html_name(out, texts[i]);
         dio_str_add(out, "</li>\n");
     }
     if (more) dio_str_addf(out, "<li>and %llu more</li>\n", (unsigned long long)more);
@@ -100,7 +100,7 @@ dio_status dio_page_data(struct dio_ctx *ctx, struct dio_str *out, const struct 
     if (!dataset) return DIO_OK;
     dio_page_section(out, "data", "Data");
     dio_str_add(out, "<p>");
-    dio_html_text(out, report->data ? report->data : "");
+    dio_html_name(out, report->data ? report->data : "");
     dio_str_addf(out, ": %zu pictures in %zu classes, ", dio_dataset_count(dataset), dio_dataset_classes(dataset));
     dio_html_text(out, layout_words(dio_dataset_layout(dataset)));
     dio_str_add(out, dio_dataset_in_tar(dataset) ? " in a tar" : "");

@@ -213,7 +213,7 @@ static void class_row(struct dio_str *out, const struct dio_class_metrics *own)
     char text[48];
     int width = (int)lround(own->recall * 100);
     dio_html_row_begin(out);
-    dio_html_cell_head(out, own->name);
+    dio_html_cell_name(out, own->name);
     const double values[] = {own->precision, own->recall, own->f1};
     for (int i = 0; i < 3; i++) {
         dio_page_percent(text, sizeof text, values[i]);

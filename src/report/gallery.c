@@ -54,11 +54,11 @@ static void mistake(struct dio_ctx *ctx, struct dio_str *out, const struct dio_r
         missing(ctx, out);
     }
     dio_str_add(out, "<figcaption><b>");
-    dio_html_text(out, truth);
+    dio_html_name(out, truth);
     dio_str_add(out, "</b>, taken for <span class=\"wrong\">");
-    dio_html_text(out, said);
+    dio_html_name(out, said);
     dio_str_addf(out, "</span> (%s)<br>", confidence);
-    dio_html_text(out, dio_dataset_path(report->dataset, wrong->item));
+    dio_html_name(out, dio_dataset_path(report->dataset, wrong->item));
     dio_str_add(out, "</figcaption></figure>\n");
     dio_free(ctx, encoded.bytes);
     dio_picture_free(ctx, &picture);
@@ -133,9 +133,9 @@ void dio_page_samples(struct dio_ctx *ctx, struct dio_str *out, const struct dio
             missing(ctx, out);
         }
         dio_str_add(out, "<figcaption><b>");
-        dio_html_text(out, name);
+        dio_html_name(out, name);
         dio_str_add(out, "</b><br>");
-        dio_html_text(out, dio_dataset_path(report->dataset, sample->item));
+        dio_html_name(out, dio_dataset_path(report->dataset, sample->item));
         dio_str_add(out, "</figcaption></figure>\n");
         dio_free(ctx, encoded.bytes);
     }

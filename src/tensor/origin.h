@@ -34,6 +34,9 @@ struct dio_origin_config {
     /* model arguments that change the graph and are not seen in shapes */
     double bn_eps;               /* timm model_args.bn_eps / norm_eps, transformers batch_norm_eps; NAN: not said */
     const char *padding;         /* timm model_args.pad_type: "same" or ""; else NULL */
+    const char *activation;      /* transformers hidden_act; NULL: not said */
+    const char *global_pool;     /* timm; NULL: not said */
+    const char *strange_arg;     /* the first of timm's model_args that is not known here; NULL: none */
 };
 
 #endif

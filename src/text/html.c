@@ -7,6 +7,13 @@ void dio_html_text(struct dio_str *out, const char *text)
     dio_xml_escape(out, text);
 }
 
+void dio_html_name(struct dio_str *out, const char *text)
+{
+    dio_str_add(out, "<bdi>");
+    dio_html_text(out, text);
+    dio_str_add(out, "</bdi>");
+}
+
 static void element(struct dio_str *out, const char *tag, const char *attributes, const char *text)
 {
     dio_str_addf(out, "<%s%s>", tag, attributes);
@@ -34,6 +41,13 @@ void dio_html_cell(struct dio_str *out, const char *text, bool numeric)
 void dio_html_cell_head(struct dio_str *out, const char *text)
 {
     element(out, "th", " scope=\"row\"", text);
+}
+
+void dio_html_cell_name(struct dio_str *out, const char *text)
+{
+    dio_str_add(out, "<th scope=\"row\">");
+    dio_html_name(out, text);
+    dio_str_add(out, "</th>");
 }
 
 void dio_html_row_end(struct dio_str *out)

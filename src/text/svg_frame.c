@@ -9,15 +9,18 @@ void dio_xml_escape(struct dio_str *out, const char *text)
     size_t length = strlen(text);
     for (size_t i = 0; i < length;) {
         uint32_t c = 0;
+        char shown[8];
         size_t size = dio_utf8_decode((const unsigned char *)text + i, length - i, &c);
-        if (size == 0) dio_str_add(out, "\xef\xbf\xbd");
-        else if (c == '&') dio_str_add(out, "&amp;");
+        if (c == '&') dio_str_add(out, "&amp;");
         else if (c == '<') dio_str_add(out, "&lt;");
         else if (c == '>') dio_str_add(out, "&gt;");
         else if (c == '"') dio_str_add(out, "&quot;");
         else if (c == '\'') dio_str_add(out, "&#39;");
         else if (c == '\t' || c == '\n') dio_str_add(out, " ");
-        else if (c >= 0x20 && !(c >= 0x7f && c < 0xa0) && c != 0xfffe && c != 0xffff) dio_str_add_bytes(out, text + i, size);
+        else if (c != 0xfffe && c != 0xffff) {
+            (void)dio_escape_one((const unsigned char *)text + i, length - i, shown); /* as a terminal gets it */
+            dio_str_add(out, shown);
+        }
         i += size > 0 ? size : 1;
     }
 }

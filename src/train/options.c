@@ -356,10 +356,16 @@ dio_status dio_train_options_copy(struct dio_ctx *ctx, const struct dio_train_op
 
 dio_status dio_train_options_check(struct dio_ctx *ctx, const struct dio_train_options *options)
 {
+    if (options->model) return dio_train_options_check_but_model(ctx, options);
+    struct dio_place place = {.file = options->recipe};
+    return dio_fail(ctx, options->recipe ? DIO_ERR_INPUT : DIO_ERR_USAGE, options->recipe ? "Y3" : "A3", &place, "model is missing");
+}
+
+dio_status dio_train_options_check_but_model(struct dio_ctx *ctx, const struct dio_train_options *options)
+{
     dio_status status = options->recipe ? DIO_ERR_INPUT : DIO_ERR_USAGE;
     struct dio_place place = {.file = options->recipe};
     const char *code = options->recipe ? "Y3" : "A3";
-    if (!options->model) return dio_fail(ctx, status, code, &place, "model is missing");
     if (options->val && !options->train) {
         return dio_fail(ctx, status, code, &place, "train is missing; val stands beside train, or data holds both");
     }

@@ -92,5 +92,7 @@ bool dio_option_is_set(const struct dio_train_options *options, size_t i);
 /* Rules that join several settings: model and data (or train) given, output named.  DIO_ERR_USAGE without a recipe,
  * DIO_ERR_INPUT with one (row Y3). */
 dio_status dio_train_options_check(struct dio_ctx *ctx, const struct dio_train_options *options);
+/* The same for who only looks at pictures: a model may be missing. */
+dio_status dio_train_options_check_but_model(struct dio_ctx *ctx, const struct dio_train_options *options);
 
 #endif

@@ -67,7 +67,7 @@ static dio_status measure(struct dio_run *run, const struct dio_scores_set *set,
     if (!names) return DIO_ERR_ENV;
     for (size_t i = 0; i < classes; i++) names[i] = dio_dataset_class(run->dataset, i);
     struct dio_metrics_options options = {.classes = names, .n_classes = classes, .positive = -1,
-                                          .seed = (uint64_t)run->options->seed, .bootstrap = 200};
+                                          .seed = DIO_BOOTSTRAP_SEED, .bootstrap = DIO_BOOTSTRAP_RESAMPLES};
     dio_status status = dio_metrics_compute(run->ctx, set->logits, set->labels, set->count, &options, metrics);
     /* The names belong to the dataset, which outlives the metrics; the array does not. */
     for (size_t i = 0; status == DIO_OK && i < classes; i++) metrics->per_class[i].name = names[i];

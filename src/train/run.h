@@ -66,6 +66,8 @@ struct dio_run {
 
 /* Settles the folder's name and refuses what can be refused before any work (rows A6 to A8). */
 dio_status dio_run_check_folder(struct dio_run *run, bool resume);
+/* Row A7, with the model loaded: no file that an overwritten run would lose is one that this run reads. */
+dio_status dio_run_check_inputs(struct dio_run *run);
 /* Makes and locks it (E10), and takes away what an overwritten run left. */
 dio_status dio_run_claim(struct dio_run *run, bool resume);
 /* log.txt and metrics.jsonl; from here on messages are logged.  Records of an earlier part are written again. */

@@ -76,6 +76,23 @@ static dio_status check_inputs(struct dio_run *run)
     return DIO_OK;
 }
 
+dio_status dio_run_check_inputs(struct dio_run *run)
+{
+    dio_status status = DIO_OK;
+    const struct dio_train_options *options = run->options;
+    const char *const inputs[] = {options->data, options->train, options->val, options->root, options->recipe};
+    for (int i = 0; i < OWN_FILES && status == DIO_OK; i++) {
+        char *path = dio_run_path(run, own_files[i]);
+        status = path ? dio_loaded_check_output(run->ctx, &run->loaded, path) : DIO_ERR_ENV;
+        for (size_t k = 0; k < sizeof inputs / sizeof *inputs && status == DIO_OK; k++) {
+            if (!inputs[k] || !dio_same_file(inputs[k], path)) continue;
+            status = dio_fail(run->ctx, DIO_ERR_USAGE, "A7", &(struct dio_place){.file = path}, "output and input are the same file");
+        }
+        dio_free(run->ctx, path);
+    }
+    return status;
+}
+
 static dio_status remove_own(struct dio_run *run)
 {
     for (int i = 0; i < OWN_FILES; i++) {

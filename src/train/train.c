@@ -263,6 +263,7 @@ dio_status dio_train_run(struct dio_ctx *ctx, struct dio_train_options *options,
     DIO_TRY(dio_run_check_folder(&run, false));
     DIO_TRY(dio_run_open_data(&run));
     DIO_TRY(dio_run_open_model(&run));
+    DIO_TRY(dio_run_check_inputs(&run));
     DIO_TRY(dio_run_claim(&run, false));
     DIO_TRY(dio_run_make_loop(&run));
     DIO_TRY(dio_recipe_write(ctx, options, run.folder, &run.recipe));
@@ -423,7 +424,7 @@ static dio_status resume(struct dio_run *run, struct dio_train_result *result)
     DIO_TRY(open_checkpoint(run, old_epochs, &file, &result->already_complete));
     run->resumable = true;
     if (result->already_complete) {
-        dio_say(ctx, DIO_LEVEL_NOTE, "R7", &(struct dio_place){.file = run->folder}, "all %lld epochs are done", (long long)old_epochs);
+        result->epochs = old_epochs;
         goto fail;
     }
     DIO_TRY(dio_train_options_check(ctx, run->options));

@@ -2,6 +2,7 @@
 import csv
 import hashlib
 import json
+import re
 import os
 import random
 import shutil
@@ -86,6 +87,11 @@ with Workplace() as work:
     judged = json.loads(result.stdout)
     check.that(all(k in judged for k in ("top1", "n", "skipped", "classes", "per_class", "confusion")), "eval --json has its keys",
                list(judged))
+    low, high = re.search(r"balanced accuracy +[0-9.]+ +95 % interval ([0-9.]+) to ([0-9.]+)", run("eval", run1, tiles).stdout).groups()
+    check.that(f"95&#8239;%: {100 * float(low):.1f} % to {100 * float(high):.1f} %" in report, "report and eval give one interval", (low, high))
+    described = json.loads(run("info", "--json", run1).stdout)
+    check.that("0 changed" in described["receipt"] and "base_source" in described["provenance"], "info --json has receipt and provenance",
+               described["provenance"])
     check.that(judged["n"] == 24 and sum(map(sum, judged["confusion"])) == 24, "eval judges the test split", judged["n"])
     check.that(judged["top1"] > 0.5, "the head has learned", judged["top1"])
     check.that((work / "plot.svg").read_text().lstrip().startswith("<"), "eval --plot")
@@ -119,6 +125,9 @@ with Workplace() as work:
     (lonely / "a.png").write_bytes(b"\x89PNG")
     check.exits(3, "predict", run1, lonely, "-o", work / "none.csv")
     check.that(not (work / "none.csv").exists(), "no output when no picture could be read")
+
+    done = check.exits(0, "train", "--resume", run1)
+    check.that("epochs are done" in done.stdout, "a finished run is said to be done", done.stdout)
 
     # Export.
     for name, more in (("m.pth", []), ("m.safetensors", ["--precision", "f16"]), ("folder", [])):

@@ -30,8 +30,9 @@ def commands():
 with Workplace() as work:
     (work / "build").mkdir()
     (work / "build" / "diopter").symlink_to(os.path.abspath(PROGRAM))
-    for name in ("samples", "configs", "scripts"):
+    for name in ("samples", "scripts"):
         (work / name).symlink_to(SOURCE / name)
+    shutil.copytree(SOURCE / "configs", work / "configs")  # their paths are relative to them
     subprocess.run([BUILD / "make_tiles", "tiles", "20"], cwd=work, check=True, stdout=subprocess.DEVNULL)
     (work / "xrays").mkdir()
     for kind, name in (("forest", "normal"), ("houses", "pneumonia")):
@@ -41,6 +42,8 @@ with Workplace() as work:
     fetched = SOURCE / "models" / "efficientnet-lite0.pth"
     # Stands in for the download: the commands are what is tested here, not the weights.
     shutil.copy(fetched if fetched.exists() else MODEL, work / "models" / "efficientnet-lite0.pth")
+    shutil.copytree(work / "tiles", work / "quickstart" / "tiles")
+    shutil.copytree(work / "tiles", work / "photos")
     ran = 0
     for line, network in commands():
         if line in SETUP:
@@ -59,13 +62,35 @@ with Workplace() as work:
         text = subprocess.run([PROGRAM, verb, "--help"], capture_output=True, text=True).stdout
         examples = [line.strip() for line in text.split("Examples\n")[1].splitlines() if line.strip()]
         for line in examples:
-            if "arch:resnet50" in line or "resume" in line or "--recipe" in line:
-                continue  # the first is slow, the others have tests of their own
-            if verb == "train":
+            if "arch:resnet50" in line or "resume" in line:
+                continue  # the first is slow, the other has tests of its own
+            if "-o run1" in line:
                 shutil.rmtree(work / "run1", ignore_errors=True)
             for made in ("predictions.csv", "predictions.jsonl", "model.pth", "model.safetensors"):
                 (work / made).unlink(missing_ok=True)
             result = subprocess.run(line.replace("diopter", "build/diopter", 1), shell=True, cwd=work, capture_output=True,
                                     text=True, stdin=subprocess.DEVNULL, timeout=600)
             check.that(result.returncode == 0, f"example of {verb} --help: {line}", f"exit {result.returncode}: {result.stderr[-500:]}")
+    # Every recipe is a whole run, and looks at pictures without its weights.
+    for name in ("tiles", "photographs", "xrays"):
+        result = subprocess.run([PROGRAM, "train", "--recipe", f"configs/{name}.yaml", "--epochs", "2", "-o", f"whole-{name}"],
+                                cwd=work, capture_output=True, text=True, timeout=600)
+        check.that(result.returncode == 0 and (work / f"whole-{name}" / "report.html").exists(), f"configs/{name}.yaml is a whole run",
+                   result.stderr[-500:])
+    (work / "models" / "efficientnet-lite0.pth").unlink()
+    (work / "pictures.yaml").write_text("seed: 1\n")
+    looks = (
+        (["--recipe", "configs/xrays.yaml", "xrays"], 0, "no such file or folder; train would refuse"),
+        (["--recipe", "configs/xrays.yaml"], 3, "no such file or folder"),
+        (["--recipe", "pictures.yaml", "xrays"], 0, "model: none is named"),
+        (["--recipe", "pictures.yaml", "--data", "xrays"], 0, "model: none is named"),
+        (["--recipe", "pictures.yaml"], 3, "model is missing"),
+        (["--recipe", "configs/xrays.yaml", "--model", "samples/tiles_base.safetensors"], 0, "model: resnet20_cifar"),
+        (["--model", "samples/tiles_base.safetensors", "xrays"], 0, "model: resnet20_cifar"),
+        (["--model", "no/such.pth", "xrays"], 4, "no/such.pth"),
+    )
+    for arguments, code, says in looks:
+        result = subprocess.run([PROGRAM, "check", *arguments], cwd=work, capture_output=True, text=True, timeout=600)
+        said = result.stdout + result.stderr
+        check.that(result.returncode == code and says in said, f"check {' '.join(arguments)}", f"exit {result.returncode}: {said[-500:]}")
 check.end()

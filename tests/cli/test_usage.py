@@ -2,6 +2,7 @@
 import fcntl
 import json
 import os
+import re
 import subprocess
 
 from support import MODEL, PROGRAM, Checks, Workplace, run
@@ -44,6 +45,22 @@ check.exits(2, "predict", "m", "d", "--format", "xml", says="--format must be on
 # A mistake is told as JSON wherever --json stands.
 check.exits(2, "eval", "--nope", "--json", says=['"level":"error"', "unknown flag --nope"], lines=1)
 
+for arguments, code in [(["trian", "--json"], "A1"), (["help", "trian", "--json"], "A1"), (["train", "--epoch", "3", "--json"], "A2"),
+                        (["train", "--json"], "A3"), (["info", "--json"], "A3"), (["info", "--epochs", "3", "x", "--json"], "A11"),
+                        (["train", "m", "d", "-o", "r", "--lr", "nan", "--json"], "A4")]:
+    message = json.loads(check.exits(2, *arguments, lines=1).stderr)
+    check.that(message["code"] == code and message["exit"] == 2, f"{arguments}: row {code}", message)
+message = json.loads(check.exits(4, "info", "--json", "no/such/file", lines=1).stderr)
+check.that(message["code"] == "E7" and message["file"] == "no/such/file", "a file that is missing is no failed write", message)
+
+# Every option that help shows is one that the verb takes.
+for verb in VERBS:
+    shown = re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)", run(verb, "--help").stdout, re.M)
+    check.that(len(shown) > 3, f"{verb} --help lists options", shown)
+    for option in shown:
+        said = run(verb, option, "--nope").stderr
+        check.that(f"flag {option}" not in said and f"{option} belongs" not in said, f"{verb} knows {option}", said)
+
 # Help: of each verb, both ways, with examples; version; man pages; completion.
 for verb in VERBS:
     by_flag, by_help = check.exits(0, verb, "--help"), check.exits(0, "help", verb)
@@ -82,7 +99,11 @@ check.that(closed.returncode in (0, 4), "closed descriptors do no harm", closed.
 
 # The machine.
 for value in ["abc", "0", "-1", "100000"]:
-    check.exits(0, "system", env={"OMP_NUM_THREADS": value})
+    # libgomp would add a line of its own.
+    check.exits(0, "system", env={"OMP_NUM_THREADS": value}, lines=1, says=["OMP_NUM_THREADS", "warning"])
+for value in ["1", "1,2"]:
+    result = check.exits(0, "system", env={"OMP_NUM_THREADS": value}, lines=0)
+    check.that(re.search(r"threads +1\b", result.stdout), "a sensible one counts", result.stdout)
 result = check.exits(0, "system", "--json")
 check.that('"kernels"' in result.stdout, "system --json")
 check.that('"linear":"own","linear_asked":"auto"' in result.stdout.replace(": ", ":").replace(", ", ","), "linear in JSON", result.stdout)
@@ -101,6 +122,8 @@ with Workplace() as work:
     check.exits(3, "info", "--json", work / "junk.bin", says=['"level":"error"', '"exit":3'], lines=1)
     if MODEL.exists():
         check.exits(0, "info", MODEL)
+        result = check.exits(0, "info", MODEL, "--key", "ema")
+        check.that("--key is not used" in result.stdout, "--key of a file with one set of weights", result.stdout)
         check.exits(2, "export", MODEL, "-o", MODEL, says="same file", lines=1)
         check.exits(2, "export", MODEL, "-o", work / "junk.bin", lines=1)
         # Row A9: nothing but the weights on standard output, and no file of that name.
@@ -128,6 +151,20 @@ with Workplace() as work:
     check.exits(4, "eval", "m", work / "data", "--plot", work / "none" / "x.svg", says="does not exist", lines=1)
     check.that(picture.read_bytes() == b"stays", "the picture stays")
     if MODEL.exists():
+        # A model of ten classes has no positive one.
+        for option in [["--positive", "cat"], ["--threshold", "0.3"]]:
+            check.exits(2, "eval", MODEL, work / "data", *option, says=f"{option[0]} is for models of two classes; this one has 10", lines=1)
+        # Data that hold nothing say why.
+        records = work / "records"
+        records.mkdir()
+        (records / "batches.meta.txt").write_text("\n".join("abcdefghij") + "\n")
+        (records / "data_batch_1.bin").write_bytes(bytes(3073 * 3 - 7))
+        (work / "zeros.tar").write_bytes(bytes(10240))
+        (work / "nothing.tar").write_bytes(b"")
+        for verb in [["check"], ["predict", MODEL]]:
+            check.exits(3, *verb, records, says="data_batch_1.bin: 9212 bytes are not a number of records of 3073 bytes", lines=1)
+            check.exits(3, *verb, work / "zeros.tar", says="the tar is empty", lines=1)
+            check.exits(3, *verb, work / "nothing.tar", says="the file is empty", lines=1)
         check.exits(2, "predict", MODEL, "..", "-o", "out.csv", cwd=picture.parent, says="lies in an input", lines=1)
         # Two predictions into one file would mix their lines (row E10).
         part = work / "out.csv.part-01234567-89abcdef-01234567-csv-1-none"

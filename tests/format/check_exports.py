@@ -100,6 +100,22 @@ with tempfile.TemporaryDirectory() as folder:
     assert net.num_classes == 4 and config["architecture"] == "mobilenetv2_100"
     assert timm.create_model("local-dir:" + at("folder"), pretrained=True, num_classes=7).eval()(picture).shape == (2, 7)
 
+    # The same where nobody asked for names, and where somebody did.
+    convert(source, at("free"), "free", head=4)
+    with torch.no_grad():
+        same(timm.create_model("local-dir:" + at("free"), pretrained=True).eval()(picture), timms)
+    convert(source, at("kept"), "origin", head=4)
+    assert "features.0.0.weight" in load_file(at("kept/model.safetensors")) and not os.path.exists(at("kept/config.json"))
+
+    # timm has no SqueezeNet: its keys under our name, and we read the folder back.
+    convert(file("pth/squeezenet1_1-imagenet-f32-legacy.pth"), at("squeeze"), "free")
+    config = json.load(open(at("squeeze/config.json")))
+    assert config["architecture"] == "squeezenet1_1" and config["num_classes"] == 1000, config
+    assert config["pretrained_cfg"]["classifier"] == "classifier.1" and config["pretrained_cfg"]["input_size"] == [3, 224, 224], config
+    before = torch.load(file("pth/squeezenet1_1-imagenet-f32-legacy.pth"), weights_only=True)
+    after = load_file(convert(at("squeeze"), at("squeeze.safetensors")))
+    assert before.keys() == after.keys() and all(torch.equal(after[k], v) for k, v in before.items())
+
     # EfficientNet-Lite0, f16 file, and back from lukemelas' names.
     source = file("safetensors/tf_efficientnet_lite0-imagenet-f16.safetensors")
     lite = timm.create_model("tf_efficientnet_lite0")
@@ -114,6 +130,9 @@ with tempfile.TemporaryDirectory() as folder:
     assert "_blocks.15._project_conv.weight" in torch.load(at("luke.pth"), weights_only=True)
     tensors = torch.load(convert(at("luke.pth"), at("back.pth"), "timm"), weights_only=True)
     same(logits(lite, tensors), golden)
+    convert(at("luke.pth"), at("from_luke"), "free")
+    with torch.no_grad():
+        same(timm.create_model("local-dir:" + at("from_luke"), pretrained=True).eval()(picture), golden)
     print("tf_efficientnet_lite0: timm's folder; lukemelas' names and back")
 
     # CIFAR ResNet: the prefix comes back with --names origin, and is left out of the model's own file.
@@ -122,6 +141,13 @@ with tempfile.TemporaryDirectory() as folder:
     after = torch.load(convert(source, at("c.pth")), weights_only=True)
     assert [k for k in after if "num_batches" not in k] == list(before) and all(torch.equal(after[k], v) for k, v in before.items())
     assert "linear.weight" in torch.load(convert(source, at("d.pth"), "akamaster"), weights_only=True)
+
+    # torchvision has no such net, whatever the family calls its manner of naming.
+    refused = subprocess.run([os.path.join(build, "tests", "model_convert"), source, at("no.pth"), "torchvision", "F32"], capture_output=True, text=True)
+    assert refused.returncode == 2 and "torchvision has no such model" in refused.stderr and not os.path.exists(at("no.pth")), refused
+    convert(source, at("small"), "free")
+    assert json.load(open(at("small/config.json")))["architecture"] == "resnet20_cifar"
+    convert(at("small"), at("small.pth"))
 
     # The self-describing file keeps names and numbers, and converts to the same things.
     convert(source, at("own.safetensors"), "self")

@@ -40,6 +40,9 @@ def write(plain, views):
     save({"epoch": 3, "arch": "resnet18", "best_acc1": torch.tensor(71.5),
           "state_dict": OrderedDict(("module." + k, v) for k, v in plain.items()),
           "optimizer": {"state": {}, "param_groups": [{"lr": .1, "nesterov": False, "params": [0, 1]}]}}, "zip_nested.pth")
+    small = {"a": torch.arange(3.), "b": torch.ones(2)}
+    save((small, {"lr": 1}), "zip_tuple.pth")
+    save({"state_dict": small, "state_dict_ema": small}, "zip_twice.pth")
     save(views, "zip_views.pth")
     save(views, "legacy_views.pth", _use_new_zipfile_serialization=False)
     torch.manual_seed(2)

@@ -1,5 +1,6 @@
 /* model_convert MODEL OUT NAMES DTYPE [HEAD]: dio_model_export, after putting on a new head of HEAD classes when given; for
- * scripts that open the result elsewhere.  NAMES self: dio_model_save. */
+ * scripts that open the result elsewhere.  NAMES self: dio_model_save; free: nobody asked for
+ * names. */
 #include "format/load.h"
 #include "format/save.h"
 
@@ -10,9 +11,10 @@
 static dio_status convert(struct dio_ctx *ctx, int argc, char **argv, struct dio_loaded *loaded)
 {
     struct dio_load_options options = dio_load_options_default();
-    struct dio_export_options how = {DIO_NAMES_ORIGIN, DIO_F32};
+    struct dio_export_options how = {.naming = DIO_NAMES_ORIGIN, .floats = DIO_F32};
     bool self = strcmp(argv[3], "self") == 0;
-    if ((!self && !dio_naming_parse(argv[3], &how.naming)) || !dio_dtype_parse(argv[4], strlen(argv[4]), &how.floats)) return DIO_ERR_USAGE;
+    how.free_naming = strcmp(argv[3], "free") == 0;
+    if ((!self && !how.free_naming && !dio_naming_parse(argv[3], &how.naming)) || !dio_dtype_parse(argv[4], strlen(argv[4]), &how.floats)) return DIO_ERR_USAGE;
     DIO_PASS(dio_model_load(ctx, argv[1], &options, loaded));
     DIO_PASS(dio_loaded_need_model(ctx, loaded));
     dio_loaded_say(ctx, loaded);

@@ -331,6 +331,57 @@ static void hostile_metadata(void **state)
     dio_model_free(model);
 }
 
+/* A config.json beside EfficientNet-Lite0 of two classes that says another network, or nothing that can be. */
+static void configs_that_contradict(void)
+{
+#define LITE "{\"architecture\": \"tf_efficientnet_lite0\", "
+    static const struct {
+        const char *config, *words;
+    } cases[] = {
+        {"{\"model_type\": \"vit\", \"id2label\": {\"0\": \"a\", \"1\": \"b\"}}", "config.json: model_type \"vit\" does not describe"},
+        {"{\"model_type\": \"resnet\"}", "config.json: model_type \"resnet\" does not describe"},
+        {LITE "\"pretrained_cfg\": {\"mean\": [0.5, 0.4]}}", "config.json: mean has 2 numbers, the weights have 3 channels"},
+        {LITE "\"pretrained_cfg\": {\"std\": [0.5, 0.4, 1, 1]}}", "config.json: std has 4 numbers, the weights have 3 channels"},
+        {LITE "\"input_size\": [1, 224, 224], \"mean\": [0.5], \"std\": [0.25]}", "config.json: the number of channels is 1"},
+        {LITE "\"model_args\": {\"in_chans\": 4}}", "config.json: the number of channels is 4"},
+        {LITE "\"global_pool\": \"max\"}", "config.json: global_pool \"max\" is not supported"},
+        {LITE "\"model_args\": {\"global_pool\": \"catavgmax\"}}", "config.json: global_pool \"catavgmax\""},
+        {LITE "\"model_args\": {\"drop_rate\": 0.2, \"act_layer\": \"gelu\"}}", "config.json: model_args.act_layer is not supported"},
+        {LITE "\"model_args\": {\"pad_type\": \"valid\"}}", "config.json: model_args.pad_type is not supported"},
+        {LITE "\"label_names\": [\"a\", \"a\"]}", "config.json: line 1: label_names: the label \"a\" appears twice"},
+        {LITE "\"crop_pct\": 1e-9}", "config.json: crop_pct 1e-09"},
+        {LITE "\"crop_pct\": 5e-324}", "config.json: crop_pct 4.94066e-324"},
+        {LITE "\"std\": [1e-60]}", "config.json: std of channel 0"},
+    };
+    struct dio_loaded loaded;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        test_write(test_in(&folder, "config.json"), cases[i].config, strlen(cases[i].config));
+        assert_refused(&test, DIO_ERR_INPUT, cases[i].words, load(folder.path, &loaded));
+    }
+    /* Options settle what the file has wrong or leaves open. */
+    struct dio_load_options options = dio_load_options_default();
+    options.arch = "tf_efficientnet_lite0";
+    test_write(test_in(&folder, "config.json"), cases[0].config, strlen(cases[0].config));
+    assert_ok(&test, dio_model_load(&test.ctx, folder.path, &options, &loaded));
+    dio_loaded_free(&test.ctx, &loaded);
+    const double mean[] = {0.5, 0.25, 0.125};
+    options = dio_load_options_default();
+    options.recipe.mean = mean;
+    options.recipe.mean_count = 3;
+    test_write(test_in(&folder, "config.json"), cases[2].config, strlen(cases[2].config));
+    assert_ok(&test, dio_model_load(&test.ctx, folder.path, &options, &loaded));
+    assert_true(loaded.model->recipe.mean[1] == 0.25);
+    dio_loaded_free(&test.ctx, &loaded);
+    /* What does not change the network, and one number for all channels, which is said. */
+    static const char fine[] = LITE "\"global_pool\": \"avg\", \"mean\": [0.5], \"model_args\": {\"drop_rate\": 0.2, \"act_layer\": null}}";
+    test_write(test_in(&folder, "config.json"), fine, sizeof fine - 1);
+    assert_ok(&test, load(folder.path, &loaded));
+    assert_true(says(&loaded, "mean in config.json has one number, taken for all 3 channels"));
+    assert_true(loaded.model->recipe.mean[2] == 0.5);
+    dio_loaded_free(&test.ctx, &loaded);
+#undef LITE
+}
+
 /* Weights as timm keeps them: plain ones with a config.json beside them, which says what they are. */
 static void folder_of_timm(void **state)
 {
@@ -370,6 +421,7 @@ static void folder_of_timm(void **state)
     assert_refused(&test, DIO_ERR_INPUT, "resnet18, from config.json", load(folder.path, &loaded));
     test_write(test_in(&folder, "config.json"), counts, sizeof counts - 1);
     assert_refused(&test, DIO_ERR_INPUT, "num_classes is 7, the head in ", load(folder.path, &loaded));
+    configs_that_contradict();
     unlink(test_in(&folder, "config.json"));
     dio_model_free(model);
 
@@ -395,7 +447,7 @@ static dio_status round_trip(struct test_ctx *trial, void *arg)
     if (status == DIO_OK) {
         char out[1200];
         snprintf(out, sizeof out, "%s.out", path);
-        struct dio_export_options how = {DIO_NAMES_ORIGIN, DIO_F16};
+        struct dio_export_options how = {.naming = DIO_NAMES_ORIGIN, .floats = DIO_F16};
         status = dio_model_export(&trial->ctx, loaded.model, out, &how);
         if (status == DIO_ERR_USAGE) { /* an ending that is none of ours */
             dio_ctx_clear_error(&trial->ctx);

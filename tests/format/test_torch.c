@@ -72,6 +72,24 @@ static void goldens_have_pytorchs_values(void **state)
     test_end(&test);
 }
 
+/* One dict under two keys is said (P23); one in a tuple is found. */
+static void dicts_are_chosen(void **state)
+{
+    (void)state;
+    struct test_ctx test;
+    struct dio_weights weights;
+    test_begin(&test);
+    assert_ok(&test, dio_weights_read(&test.ctx, test_source_path("format/golden/zip_tuple.pth"), NULL, &weights));
+    assert_int_equal(weights.count, 2);
+    assert_null(weights.note);
+    dio_weights_free(&test.ctx, &weights);
+    assert_ok(&test, dio_weights_read(&test.ctx, test_source_path("format/golden/zip_twice.pth"), NULL, &weights));
+    assert_int_equal(weights.count, 2);
+    assert_string_equal(weights.note, "using \"state_dict\"; also there: \"state_dict_ema\"");
+    dio_weights_free(&test.ctx, &weights);
+    test_end(&test);
+}
+
 static void goldens_survive_every_failing_allocation(void **state)
 {
     (void)state;
@@ -320,7 +338,7 @@ static void unknown_names_may_be_opaque(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(goldens_have_pytorchs_values), cmocka_unit_test(goldens_survive_every_failing_allocation),
+        cmocka_unit_test(goldens_have_pytorchs_values), cmocka_unit_test(dicts_are_chosen), cmocka_unit_test(goldens_survive_every_failing_allocation),
         cmocka_unit_test(deflated_entries_are_held_to_what_they_declare), cmocka_unit_test(unpacking_has_limits),
         cmocka_unit_test(pickles_give_objects), cmocka_unit_test(pickles_refuse), cmocka_unit_test(unknown_names_may_be_opaque),
     };

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Writes golden/resize_src.bin, resize_out.bin and resize.csv: small random RGB pictures through Pillow 13's resize.
+"""Writes golden/resize_src.bin, resize_out.bin, resize.csv and nearest16.csv: small pictures through Pillow 13's resize.
 
 Picture i lies at src_off of the first file, width x height x 3 bytes, what came of it at out_off of the second.  Column order: HV,
-VH (the pass that comes first; Pillow up to 12 knows HV alone), H, V or - for one pass or none."""
+VH (the pass that comes first; Pillow up to 12 knows HV alone), H, V or - for one pass or none.  nearest16.csv: for rows of mode I;16,
+which source pixel each pixel of the result is."""
 import csv
 import hashlib
 import pathlib
@@ -20,6 +21,19 @@ def order(w, h, out_w, out_h):
     if out_w != w and out_h != h:
         return "VH" if h - out_h > 0 and h - out_h > 2 * (w - out_w) else "HV"
     return "H" if out_w != w else "V" if out_h != h else "-"
+
+
+def nearest16():
+    random = np.random.default_rng(21)
+    pairs = [(36, 66), (22, 33), (999, 300)] + [tuple(int(v) for v in random.integers(2, 200, 2)) for _ in range(61)]
+    with open(GOLDEN / "nearest16.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow("w out_w columns".split())
+        for w, out_w in pairs:
+            row = Image.fromarray(np.arange(w, dtype=np.uint16).reshape(1, w))
+            assert row.mode == "I;16"
+            columns = np.asarray(row.resize((out_w, 1), Image.Resampling.NEAREST))[0]
+            writer.writerow([w, out_w, " ".join(map(str, columns))])
 
 
 def main():
@@ -42,6 +56,7 @@ def main():
         writer = csv.writer(file)
         writer.writerow("pic filter w h out_w out_h order src_off out_off sha256".split())
         writer.writerows(rows)
+    nearest16()
 
 
 main()

@@ -108,6 +108,7 @@ static void test_sizes(void **state)
     assert_int_equal(dio_image_recipe_resize_for(300, 0.904), 331);
     assert_int_equal(dio_image_recipe_resize_for(380, 0.922), 412);
     assert_int_equal(dio_image_recipe_resize_for(288, 0.95), 303);
+    assert_true(dio_image_recipe_resize_for(224, 1e-9) > 65535); /* refused later, not wrapped */
 
     recipe = dio_image_recipe_imagenet(256, 224);
     dio_image_recipe_set_size(&recipe, 320);

@@ -76,6 +76,43 @@ static void test_golden(void **state)
     test_end(&test);
 }
 
+static void check_nearest16(char **f, void *arg)
+{
+    struct golden *golden = arg;
+    enum { MOST = 1024 };
+    const int32_t w = atoi(f[0]), ow = atoi(f[1]);
+    uint16_t in[MOST], across[MOST], down[MOST];
+    assert_in_range(w, 1, MOST);
+    assert_in_range(ow, 1, MOST);
+    for (int32_t i = 0; i < w; i++) in[i] = (uint16_t)i;
+    const struct dio_pixels row = {in, (size_t)w * 2, w, 1, 1, DIO_SAMPLE_U16}, column = {in, 2, 1, w, 1, DIO_SAMPLE_U16};
+    const struct dio_region half = {ow / 2, 0, ow - ow / 2, 1}, whole = {0, 0, 1, ow};
+    struct dio_ctx *ctx = &golden->test->ctx;
+    assert_ok(golden->test, dio_resize(ctx, &row, ow, 1, DIO_NEAREST, DIO_PILLOW_13, &half, across, (size_t)ow * 2,
+                                       &golden->scratch));
+    assert_ok(golden->test, dio_resize(ctx, &column, 1, ow, DIO_NEAREST, DIO_PILLOW_13, &whole, down, 2, &golden->scratch));
+    char *at = f[2];
+    for (int32_t i = 0; i < ow; i++) {
+        const long expected = strtol(at, &at, 10);
+        assert_int_equal(down[i], expected);
+        if (i >= half.x) assert_int_equal(across[i - half.x], expected);
+    }
+    golden->checked++;
+}
+
+/* Rows and columns of mode I;16, for which Pillow computes the nearest pixel otherwise than for 8 bits. */
+static void test_nearest16(void **state)
+{
+    (void)state;
+    struct test_ctx test;
+    test_begin(&test);
+    struct golden golden = {.test = &test};
+    assert_int_equal(for_each_row(test_source_path("image/golden/nearest16.csv"), 3, check_nearest16, &golden), 64);
+    assert_int_equal(golden.checked, 64);
+    dio_resize_scratch_free(&test.ctx, &golden.scratch);
+    test_end(&test);
+}
+
 /* Several channels are resized as each alone. */
 static void test_channels(void **state)
 {
@@ -135,7 +172,7 @@ static void test_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden), cmocka_unit_test(test_channels),
-                                       cmocka_unit_test(test_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden), cmocka_unit_test(test_nearest16),
+                                       cmocka_unit_test(test_channels), cmocka_unit_test(test_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

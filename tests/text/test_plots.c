@@ -187,8 +187,8 @@ static void test_escape(void **state)
     struct dio_str out;
     test_begin(&test);
     dio_str_init(&out, &test.ctx);
-    dio_html_text(&out, "<a href=\"x\">&'\x01\xff\xc3\xa9");
-    assert_string_equal(out.data, "&lt;a href=&quot;x&quot;&gt;&amp;&#39;\xef\xbf\xbd\xc3\xa9");
+    dio_html_text(&out, "<a href=\"x\">&'\x01\xff\xc3\xa9\xe2\x80\xae\xe2\x81\xa6\xe2\x80\x8f\xc2\x9b");
+    assert_string_equal(out.data, "&lt;a href=&quot;x&quot;&gt;&amp;&#39;\\x01\\xff\xc3\xa9\\u202e\\u2066\\u200f\\u009b");
     dio_str_free(&out);
     test_end(&test);
 }

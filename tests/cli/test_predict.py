@@ -1,0 +1,84 @@
+"""predict: scores that are not finite, manifests' options, pictures that all are bad."""
+import csv
+import json
+import struct
+
+from support import MODEL, Checks, Workplace, run, skip
+
+if not MODEL.exists():
+    skip("no bundled model")
+check = Checks()
+
+
+def with_head(path, weight, bias):
+    """The bundled model with other numbers for class 0."""
+    raw = bytearray(MODEL.read_bytes())
+    size = struct.unpack("<Q", raw[:8])[0]
+    header = json.loads(raw[8:8 + size])
+    heads = [name for name, tensor in header.items() if name != "__metadata__" and tensor["shape"] == [10]]
+    matrix = heads[-1].replace("bias", "weight")
+    features = header[matrix]["shape"][1]
+    at = 8 + size + header[matrix]["data_offsets"][0]
+    raw[at:at + 4 * features] = struct.pack(f"<{features}f", *[weight] * features)
+    at = 8 + size + header[heads[-1]]["data_offsets"][0]
+    raw[at:at + 4] = struct.pack("<f", bias)
+    path.write_bytes(raw)
+
+
+def picture(path, seed):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"P6 32 32 255\n" + bytes((i * seed * seed + seed * 40) % 256 for i in range(3072)))
+
+
+def strict(text):
+    def refuse(name):
+        raise ValueError(name)
+    return json.loads(text, parse_constant=refuse)
+
+
+with Workplace() as work:
+    for i in range(5):
+        picture(work / "data" / f"{i}.ppm", i)
+
+    # Weights so large that some pictures have an infinite score, and others none.
+    with_head(work / "sums.safetensors", 1, 0)
+    done = run("predict", "sums.safetensors", "data", "--scores", "logits", "--format", "jsonl", cwd=work)
+    sums = [json.loads(line)["scores"][0] for line in done.stdout.splitlines()]
+    low, high = min(sums), max(sums)
+    check.that(high > low * 1.001 > 0, "the pictures differ", sums)
+    limit = (low + high) / 2
+    with_head(work / "large.safetensors", 3.4028e38 / limit, 0)
+    infinite = [total > limit for total in sums]
+    for form in ["jsonl", "csv"]:
+        check.exits(1, "predict", "large.safetensors", "data", "--scores", "logits", "--top", "2", "-o", f"out.{form}", cwd=work,
+                    says=["the scores are not finite", f"{infinite.count(True)} could not be read"])
+    lines = [strict(line) for line in (work / "out.jsonl").read_text().splitlines()]
+    check.that(["error" in line for line in lines] == infinite, "lines with an error are those without scores", lines)
+    check.that(all("label" not in line and "scores" not in line for line in lines if "error" in line), "they have no label", lines)
+    rows = list(csv.DictReader((work / "out.csv").open()))
+    check.that([row["error"] != "" for row in rows] == infinite, "the same in CSV", rows)
+    check.that(all(row["label"] == "" for row in rows if row["error"]), "no label there either", rows)
+    check.that("nan" not in (work / "out.csv").read_text() and "inf" not in (work / "out.csv").read_text(), "no nan, no inf")
+
+    # Every picture is bad: the first is named, with the reason, in the one line.
+    with_head(work / "nan.safetensors", 1, float("nan"))
+    check.exits(3, "predict", "nan.safetensors", "data", cwd=work, lines=1,
+                says=["0.ppm: the scores are not finite", "none of the 5 pictures"])
+    for name in ["one", "two"]:
+        (work / "junk").mkdir(exist_ok=True)
+        (work / "junk" / f"{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + name.encode())
+    check.exits(3, "predict", MODEL, "junk", "-o", "none.csv", cwd=work, lines=1,
+                says=["junk/one.png: ", "none of the 2 pictures could be read"])
+    check.that(not (work / "none.csv").exists(), "nothing is written")
+
+    # Manifests, with the options that read them.
+    (work / "lists").mkdir()
+    (work / "lists" / "all.csv").write_text("where,what\n0.ppm,x\n1.ppm,y\n")
+    done = check.exits(0, "predict", MODEL, "lists/all.csv", "--root", "data", "--columns", "path=where,label=what", cwd=work)
+    check.that(len(done.stdout.splitlines()) == 3, "two pictures of the manifest", done.stdout)
+    check.exits(2, "predict", MODEL, "lists/all.csv", "--root", "data", "--columns", "path=where,label=what", "-o", "data/0.ppm",
+                "--overwrite", cwd=work, says="input", lines=1)
+    check.exits(2, "info", MODEL, "--root", "data", says="--root belongs to train, eval, predict and check", lines=1)
+    check.exits(2, "predict", MODEL, "data", "--epochs", "2", says="--epochs belongs to train", lines=1)
+    check.exits(2, "predict", MODEL, "data", "--strict", says="--strict belongs to check", lines=1)
+check.end()
