@@ -85,7 +85,7 @@ static void check_nearest16(char **f, void *arg)
     assert_in_range(w, 1, MOST);
     assert_in_range(ow, 1, MOST);
     for (int32_t i = 0; i < w; i++) in[i] = (uint16_t)i;
-    const struct dio_pixels row = {in, (size_t)w * 2, w, 1, 1, DIO_SAMPLE_U16}, column = {in, 2, 1, w, 1, DIO_SAMPLE_U16};
+    const struct dio_pixels row = {in, (size_t)w * 2, w, 1, 1, DIO_SAMPLE_U16, 0, 0}, column = {in, 2, 1, w, 1, DIO_SAMPLE_U16, 0, 0};
     const struct dio_region half = {ow / 2, 0, ow - ow / 2, 1}, whole = {0, 0, 1, ow};
     struct dio_ctx *ctx = &golden->test->ctx;
     assert_ok(golden->test, dio_resize(ctx, &row, ow, 1, DIO_NEAREST, DIO_PILLOW_13, &half, across, (size_t)ow * 2,
