@@ -9,6 +9,8 @@
 dio_status dio_pass_cut(struct dio_graph *graph, const int *inputs, int n_inputs, const int *outputs, int n_outputs);
 /* Ops that act in training only (dropout): their readers read what they read. */
 dio_status dio_pass_remove_idle(struct dio_graph *graph);
+/* What reads one token goes before what computes token by token (pass_select.c). */
+dio_status dio_pass_select_early(struct dio_graph *graph);
 /* A batch norm behind an op that takes a scale (DIO_FUSE_SCALE) goes into its weight and bias: new data in the graph's
  * arena, W * w / sqrt(var + eps) and (b - mean) * w / sqrt(var + eps) + bias.  A layer scale likewise. */
 dio_status dio_pass_fold_norm(struct dio_graph *graph);

@@ -258,6 +258,7 @@ dio_status dio_plan_train(struct dio_ctx *ctx, struct dio_graph *graph, const in
     DIO_PASS(dio_graph_clone(graph, &b.graph));
     b.graph->ctx = ctx;
     dio_status status = dio_pass_cut(b.graph, inputs, n_inputs, ends, n_watch + 1);
+    if (status == DIO_OK) status = dio_pass_select_early(b.graph);
     if (status == DIO_OK) status = dio_plan_new(ctx, b.graph, options->plan.batch, plan);
     if (status == DIO_OK) {
         b.plan = *plan;

@@ -4,7 +4,8 @@
 
 #include "ops/op.h"
 
-extern const struct dio_op dio_op_batch_norm, dio_op_add, dio_op_activation, dio_op_layer_scale;
+extern const struct dio_op dio_op_batch_norm, dio_op_add, dio_op_activation, dio_op_layer_scale, dio_op_linear, dio_op_layer_norm,
+    dio_op_select_token;
 
 double dio_batch_norm_eps(const void *attrs);
 const char *dio_activation_kind(const void *attrs); /* "relu" */

@@ -12,7 +12,7 @@
 #define UNROLL_ALL _Pragma("GCC unroll 32")
 #endif
 
-enum { LANES = 8, BLOCK_PIXELS = 7 };
+enum { LANES = 8, BLOCK_PIXELS = 7, WIDE = 2 };
 typedef __m256 vec;
 
 static inline vec v_zero(void) { return _mm256_setzero_ps(); }

@@ -12,7 +12,7 @@
 #define UNROLL_ALL _Pragma("GCC unroll 32")
 #endif
 
-enum { LANES = 16, BLOCK_PIXELS = 7 };
+enum { LANES = 16, BLOCK_PIXELS = 7, WIDE = 4 };
 typedef __m512 vec;
 
 static inline vec v_zero(void) { return _mm512_setzero_ps(); }

@@ -17,7 +17,7 @@
 #define UNROLL_ALL _Pragma("GCC unroll 32")
 #endif
 
-enum { LANES = 4, BLOCK_PIXELS = 4 };
+enum { LANES = 4, BLOCK_PIXELS = 4, WIDE = 2 };
 typedef float vec __attribute__((vector_size(16)));
 
 static inline vec v_set(float value) { return (vec){value, value, value, value}; }
