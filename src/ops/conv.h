@@ -95,6 +95,8 @@ struct dio_conv_source {
     int64_t height, width, channels;
 };
 void dio_conv_offsets(int32_t *out, struct dio_range rows, int64_t width, const struct dio_conv_source *source);
+/* Of all taps of the forward, one stretch of rows after another. */
+void dio_conv_tap_offsets(const struct dio_conv *conv, struct dio_range rows, int32_t *out);
 /* Outputs [begin, end) below `outputs` whose source o * step + at lies in [0, size). */
 struct dio_range dio_conv_inside(int64_t outputs, int64_t step, int64_t at, int64_t size);
 

@@ -171,11 +171,7 @@ static struct dio_gemm_rows_bf16 gather(const struct dio_step *step, const struc
         return g;
     }
     g.x = x + p->image * conv->h * conv->w * conv->c + p->block * conv->block_c;
-    for (int64_t t = 0; t < g.taps; t++) {
-        const struct dio_conv_source source = {conv->stride[0], t / conv->s * conv->dilation[0] - conv->top, conv->stride[1],
-                                               t % conv->s * conv->dilation[1] - conv->left, conv->h, conv->w, conv->c};
-        dio_conv_offsets(offset + t * count, p->rows, conv->ow, &source);
-    }
+    dio_conv_tap_offsets(conv, p->rows, offset);
     return g;
 }
 

@@ -185,6 +185,15 @@ void dio_conv_offsets(int32_t *out, struct dio_range rows, int64_t width, const 
     }
 }
 
+void dio_conv_tap_offsets(const struct dio_conv *conv, struct dio_range rows, int32_t *out)
+{
+    for (int64_t t = 0; t < conv->r * conv->s; t++, out += rows.end - rows.begin) {
+        const struct dio_conv_source source = {conv->stride[0], t / conv->s * conv->dilation[0] - conv->top, conv->stride[1],
+                                               t % conv->s * conv->dilation[1] - conv->left, conv->h, conv->w, conv->c};
+        dio_conv_offsets(out, rows, conv->ow, &source);
+    }
+}
+
 /* Where element (tap, c, column) of a block lies in its panels. */
 static float *packed_at(const struct dio_pack *pack, float *packed, int64_t tap, int64_t c, int64_t column)
 {
