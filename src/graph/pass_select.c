@@ -11,23 +11,6 @@ static bool by_token(const struct dio_op *op)
     return op == &dio_op_linear || op == &dio_op_layer_norm || op == &dio_op_activation || op == &dio_op_add || op == &dio_op_layer_scale;
 }
 
-static bool is_output(const struct dio_graph *graph, int value)
-{
-    for (int i = 0; i < graph->n_outputs; i++) {
-        if (graph->outputs[i] == value) return true;
-    }
-    return false;
-}
-
-static int count_readers(const struct dio_graph *graph, int value)
-{
-    int readers = 0;
-    for (int i = 0; i < graph->n_nodes; i++) {
-        for (int j = 0; j < graph->nodes[i].n_inputs; j++) readers += graph->nodes[i].inputs[j] == value;
-    }
-    return readers;
-}
-
 /* Everything from node `from` on moves by `step`. */
 static void renumber(struct dio_graph *graph, int from, int step)
 {
@@ -97,7 +80,7 @@ static bool join_equal(struct dio_graph *graph)
         if (first->op != &dio_op_select_token) continue;
         for (int j = i + 1; j < graph->n_nodes; j++) {
             const struct dio_node *second = &graph->nodes[j];
-            if (second->op != first->op || second->inputs[0] != first->inputs[0] || is_output(graph, second->outputs[0])) continue;
+            if (second->op != first->op || second->inputs[0] != first->inputs[0] || dio_pass_is_output(graph, second->outputs[0])) continue;
             if (memcmp(first->attrs, second->attrs, first->op->attrs_size) != 0) continue;
             const int from = second->outputs[0], to = first->outputs[0];
             for (int k = 0; k < graph->n_nodes; k++) {
@@ -118,7 +101,7 @@ dio_status dio_pass_select_early(struct dio_graph *graph)
     for (int i = 0; i < graph->n_nodes; i++) {
         if (graph->nodes[i].op != &dio_op_select_token) continue;
         const int value = graph->nodes[i].inputs[0], producer = graph->values[value].producer;
-        if (producer < 0 || !by_token(graph->nodes[producer].op) || is_output(graph, value) || count_readers(graph, value) != 1) continue;
+        if (producer < 0 || !by_token(graph->nodes[producer].op) || dio_pass_is_output(graph, value) || dio_pass_readers(graph, value) != 1) continue;
         DIO_PASS(swap(graph, i, producer));
         while (join_equal(graph)) {
         }

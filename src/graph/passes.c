@@ -8,7 +8,7 @@
 
 /* ---- what all passes ask and do ---- */
 
-static bool is_output(const struct dio_graph *graph, int value)
+bool dio_pass_is_output(const struct dio_graph *graph, int value)
 {
     for (int i = 0; i < graph->n_outputs; i++) {
         if (graph->outputs[i] == value) return true;
@@ -16,7 +16,7 @@ static bool is_output(const struct dio_graph *graph, int value)
     return false;
 }
 
-static int count_readers(const struct dio_graph *graph, int value)
+int dio_pass_readers(const struct dio_graph *graph, int value)
 {
     int readers = 0;
     for (int i = 0; i < graph->n_nodes; i++) {
@@ -43,7 +43,7 @@ static void remove_node(struct dio_graph *graph, int node)
 static struct dio_node *fusing_producer(struct dio_graph *graph, int value, unsigned fusion)
 {
     int producer = graph->values[value].producer;
-    if (producer < 0 || is_output(graph, value) || count_readers(graph, value) != 1) return NULL;
+    if (producer < 0 || dio_pass_is_output(graph, value) || dio_pass_readers(graph, value) != 1) return NULL;
     struct dio_node *node = &graph->nodes[producer];
     if (!(node->op->fuses & fusion)) return NULL;
     bool plain = !(node->op->fuses & DIO_FUSE_ACTIVATION) || dio_attr_is(node->op, node->attrs, "activation", "none");
@@ -250,7 +250,7 @@ void dio_pass_bf16(struct dio_graph *graph)
 {
     for (int value = 0; value < graph->n_values; value++) {
         const int producer = graph->values[value].producer;
-        if (producer < 0 || is_output(graph, value) || graph->values[value].type.dtype != DIO_F32) continue;
+        if (producer < 0 || dio_pass_is_output(graph, value) || graph->values[value].type.dtype != DIO_F32) continue;
         bool able = graph->nodes[producer].op->narrow & DIO_BF16_WRITES;
         for (int i = producer + 1; i < graph->n_nodes; i++) {
             for (int j = 0; j < graph->nodes[i].n_inputs; j++) {
@@ -273,7 +273,7 @@ static bool reads_bytes(const struct dio_graph *graph, int node, int last_produc
 static bool can_be_bytes(const struct dio_graph *graph, int value, int last_product)
 {
     const int producer = graph->values[value].producer;
-    if (producer < 0 || is_output(graph, value) || graph->values[value].type.dtype != DIO_F32) return false;
+    if (producer < 0 || dio_pass_is_output(graph, value) || graph->values[value].type.dtype != DIO_F32) return false;
     if (!(graph->nodes[producer].op->narrow & DIO_U8_WRITES)) return false;
     for (int i = producer + 1; i < graph->n_nodes; i++) {
         for (int j = 0; j < graph->nodes[i].n_inputs; j++) {

@@ -1,9 +1,14 @@
 /* Rewrites of a graph that is about to become an inference plan.  Each works in place on a graph of its own (a clone);
- * its outputs are the values that stay asked for.  Values keep their numbers; nodes that go are taken out. */
+ * its outputs are the values that stay asked for.  Values keep their numbers (only dio_pass_select_early adds some);
+ * nodes that go are taken out. */
 #ifndef DIO_GRAPH_PASSES_H
 #define DIO_GRAPH_PASSES_H
 
 #include "graph/graph.h"
+
+/* What passes ask: is the value one of the graph's outputs, and how many inputs of nodes read it? */
+bool dio_pass_is_output(const struct dio_graph *graph, int value);
+int dio_pass_readers(const struct dio_graph *graph, int value);
 
 /* The graph between the two: `inputs` are given, `outputs` asked for, nodes that they do not need go. */
 dio_status dio_pass_cut(struct dio_graph *graph, const int *inputs, int n_inputs, const int *outputs, int n_outputs);
@@ -11,8 +16,9 @@ dio_status dio_pass_cut(struct dio_graph *graph, const int *inputs, int n_inputs
 dio_status dio_pass_remove_idle(struct dio_graph *graph);
 /* What reads one token goes before what computes token by token (pass_select.c). */
 dio_status dio_pass_select_early(struct dio_graph *graph);
-/* A batch norm behind an op that takes a scale (DIO_FUSE_SCALE) goes into its weight and bias: new data in the graph's
- * arena, W * w / sqrt(var + eps) and (b - mean) * w / sqrt(var + eps) + bias.  A layer scale likewise. */
+/* A batch norm behind an op that takes a scale (DIO_FUSE_SCALE) goes into its weight and bias: the weight gets a
+ * row_scale, w / sqrt(var + eps), that a plan applies as it packs; the bias is (b - mean) * w / sqrt(var + eps) + bias, in the
+ * graph's arena.  A layer scale likewise. */
 dio_status dio_pass_fold_norm(struct dio_graph *graph);
 /* A sum goes into the later of its two producers that takes one more input (DIO_FUSE_ADD). */
 dio_status dio_pass_fuse_add(struct dio_graph *graph);

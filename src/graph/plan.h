@@ -19,6 +19,7 @@ struct dio_plan_options {
     uint64_t memory_limit; /* bytes; 0: none.  Beyond it prepare refuses with the sum and what to do */
     bool no_fusion;        /* node by node, as built (tests, observers) */
     bool exact;            /* no algorithm that changes the last digits for speed (Winograd's convolutions) */
+    bool keep_values;      /* no pass that makes new values or moves nodes: for dio_plan_observe, whose ranges go by value */
     enum dio_precision precision; /* inference; training is f32 */
     const struct dio_value_range *ranges; /* INT8: of each value of the graph, from dio_plan_observe */
 };
@@ -45,7 +46,8 @@ dio_status dio_plan_infer(struct dio_ctx *ctx, const struct dio_graph *graph, co
  * picture gives the same bits at every batch size, place in the batch, and thread count. */
 void dio_plan_run(struct dio_plan *plan, int64_t n, const void *const *in, void *const *out);
 
-/* The same, step by step; widens the ranges of the values that the steps make (as many as the graph has). */
+/* The same, step by step; widens the ranges of the values that the steps make (as many as the graph has).  The plan was made
+ * with keep_values. */
 void dio_plan_observe(struct dio_plan *plan, int64_t n, const void *const *in, void *const *out, struct dio_value_range *ranges);
 
 /* ---- training ---- */

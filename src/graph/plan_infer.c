@@ -21,9 +21,8 @@ static dio_status rewrite(struct dio_graph *graph, const int *inputs, int n_inpu
     DIO_PASS(dio_pass_cut(graph, inputs, n_inputs, outputs, n_outputs));
     DIO_PASS(dio_pass_remove_idle(graph));
     if (!options->no_fusion) {
-        /* Ranges are counted by the values of the graph as it was built, by a plan that is exact. */
-        const bool by_ranges = options->exact || options->precision == DIO_PRECISION_INT8;
-        if (!by_ranges) DIO_PASS(dio_pass_select_early(graph));
+        const bool keep_values = options->keep_values || options->precision == DIO_PRECISION_INT8;
+        if (!keep_values) DIO_PASS(dio_pass_select_early(graph));
         DIO_PASS(dio_pass_fold_norm(graph));
         DIO_PASS(dio_pass_fuse_add(graph));
         DIO_PASS(dio_pass_fuse_activation(graph));

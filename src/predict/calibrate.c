@@ -19,7 +19,7 @@ struct watch {
 
 static dio_status open_watch(struct dio_ctx *ctx, const struct dio_model *model, struct watch *w)
 {
-    const struct dio_plan_options options = {.batch = BATCH, .memory_limit = ctx->cpu.memory_limit, .exact = true};
+    const struct dio_plan_options options = {.batch = BATCH, .memory_limit = ctx->cpu.memory_limit, .exact = true, .keep_values = true};
     const struct dio_shape *shape = &model->graph->values[model->logits].type.shape;
     int64_t elements = 1;
     for (int d = 1; d < shape->rank; d++) elements *= shape->dims[d];

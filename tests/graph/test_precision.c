@@ -52,7 +52,9 @@ static struct dio_plan *make_int8_plan(struct fixture *f, int64_t batch, struct 
     float logits[PICTURES * NET_CLASSES];
     const void *in = f->net.x;
     void *out = logits;
-    struct dio_plan *watch = make_plan(f, PICTURES, false, DIO_PRECISION_F32), *plan;
+    struct dio_plan *watch, *plan;
+    const struct dio_plan_options watching = {.batch = PICTURES, .keep_values = true};
+    assert_ok(&f->test, dio_plan_infer(&f->test.ctx, f->net.graph, &f->net.picture, 1, &f->net.logits, 1, &watching, &watch));
     for (int i = 0; i < f->net.graph->n_values; i++) ranges[i] = (struct dio_value_range){INFINITY, -INFINITY};
     dio_plan_observe(watch, PICTURES, &in, &out, ranges);
     dio_plan_free(watch);
