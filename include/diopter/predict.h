@@ -15,7 +15,8 @@ typedef struct diopter_predict_result {
 } diopter_predict_result;
 
 /* Predicts every picture under `paths` in sorted order.  output: a name ending in .csv or .jsonl; NULL or "-":
- * standard output, CSV unless option format says jsonl.  result may be NULL.  DIOPTER_PARTIAL: some pictures could not be read (their rows say why). */
+ * standard output, CSV unless option format says jsonl.  result may be NULL.  DIOPTER_PARTIAL: some pictures could not be
+ * read (their rows say why). */
 DIOPTER_API diopter_status diopter_predict(diopter_model *model, const char *const *paths, size_t count,
                                            const char *output, const diopter_options *options,
                                            diopter_predict_result *result);

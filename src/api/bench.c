@@ -185,7 +185,7 @@ diopter_status diopter_bench(diopter_context *context, diopter_model *model, con
     struct layers layers = {0};
     diopter_options *made = NULL;
     *text = NULL;
-    api_begin(context, NULL);
+    api_begin(context, options);
     dio_status status = api_default_options(context, &options, &made);
     if (status != DIO_OK) return api_status(status);
     layers.batch = api_extra_whole(options, "batch_size", DIOPTER_FOR_BENCH);

@@ -20,10 +20,9 @@ struct lesson {
 /* A clone of the graph over a copy of the weights. */
 static dio_status own_weights(struct lesson *l, const struct dio_model *model)
 {
-    unsigned char *at;
     l->weights = dio_alloc_aligned(l->ctx, model->weights_bytes, "weights to train");
     if (!l->weights) return DIO_ERR_ENV;
-    at = l->weights;
+    unsigned char *at = l->weights;
     for (int i = 0; i < l->graph->n_params; i++) {
         struct dio_param *param = &l->graph->params[i];
         param->trainable = param->role != DIO_PARAM_CONSTANT;

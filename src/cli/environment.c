@@ -7,7 +7,7 @@
 #include "cli/cli.h"
 
 static char **hidden_at, *hidden;
-static char placeholder[] = "DIOPTER_UNUSED=";
+static char stand_in[] = "DIOPTER_UNUSED=";
 
 /* Runs before libc and sanitizers are set up: plain C alone. */
 #define EARLY __attribute__((no_sanitize("address", "undefined")))
@@ -35,7 +35,7 @@ EARLY static void hide_bad_thread_count(int argc, char **argv, char **environmen
         if (name[i] || is_list_of_counts(*environment + i)) continue;
         hidden_at = environment;
         hidden = *environment;
-        *environment = placeholder;
+        *environment = stand_in;
         return;
     }
 }
@@ -46,5 +46,5 @@ __attribute__((section(".preinit_array"), used)) static void (*first_of_all)(int
 
 void cli_environment_restore(void)
 {
-    if (hidden_at && *hidden_at == placeholder) *hidden_at = hidden;
+    if (hidden_at && *hidden_at == stand_in) *hidden_at = hidden;
 }
