@@ -12,17 +12,19 @@ import sys
 
 PEERS = (("torch", "PyTorch"), ("torch mkl", "PyTorch, MKL steered"), ("compiled", "torch.compile"), ("ort", "ONNX Runtime"))
 COLOURS = {"torch": "#8c8c8c", "torch mkl": "#b9a27a", "compiled": "#7a94b9", "ort": "#6d9c7a"}
-# What the project aims at, by row and peer, as throughput over the peer's: so that a shortfall shows.
+# What the project aims at, as throughput over the peer's, so that a shortfall shows; best: over PyTorch's fastest setting.
 AIMS = {
-    "resnet50/b1/f32": {"torch": 2.4, "ort": 1.2}, "resnet50/b16/f32": {"torch": 2.2, "ort": 1.4},
-    "resnet18/b1/f32": {"torch": 2.4, "ort": 1.5}, "resnet18/b16/f32": {"torch": 2.2, "ort": 1.6},
-    "mobilenet_v2/b1/f32": {"torch": 3.6, "ort": 1.3}, "mobilenet_v2/b16/f32": {"torch": 4, "ort": 1.7},
-    "efficientnet_b0/b1/f32": {"torch": 3, "ort": 1.2}, "vit_tiny_patch16_224/b1/f32": {"torch": 2.6, "ort": 1.25},
-    "vit_base_patch16_224/b1/f32": {"torch": 2.6, "ort": 1.25}, "convnext_tiny/b1/f32": {"torch": 2.8, "ort": 1.3},
+    "resnet50/b1/f32": {"torch": 2.4, "best": 1.5, "ort": 1.2}, "resnet50/b16/f32": {"torch": 2.2, "best": 1.3, "ort": 1.4},
+    "resnet18/b1/f32": {"torch": 2.4, "best": 1.5, "ort": 1.5}, "resnet18/b16/f32": {"torch": 2.2, "best": 1.6, "ort": 1.6},
+    "mobilenet_v2/b1/f32": {"torch": 3.6, "best": 1.9, "ort": 1.3}, "mobilenet_v2/b16/f32": {"torch": 4, "best": 1.9, "ort": 1.7},
+    "efficientnet_b0/b1/f32": {"torch": 3, "ort": 1.2}, "convnext_tiny/b1/f32": {"torch": 2.8, "best": 1.5, "ort": 1.3},
+    "vit_tiny_patch16_224/b1/f32": {"torch": 2.6, "best": 1.2, "ort": 1.25}, "vit_tiny_patch16_224/b16/f32": {"torch": 2.6, "best": 1.2, "ort": 1.25},
+    "vit_base_patch16_224/b1/f32": {"torch": 2.6, "best": 1.2, "ort": 1.25},
     "resnet50/b1/bf16": {"torch": 2.2, "ort": 2}, "resnet50/b16/bf16": {"torch": 2.2, "ort": 2},
     "vit_base_patch16_224/b1/bf16": {"torch": 1.6, "ort": 2},
     "resnet50/b1/int8": {"ort": 1.1}, "resnet50/b16/int8": {"ort": 1.1},
-    "resnet18/b16/train": {"torch": 1.7}, "resnet50/b16/train": {"torch": 2.3}, "vit_tiny_patch16_224/b16/train": {"torch": 1.7},
+    "resnet18/b16/train": {"torch": 1.7, "best": 1.4}, "resnet50/b16/train": {"torch": 1.7, "best": 1.4},
+    "vit_tiny_patch16_224/b16/train": {"torch": 2.3, "best": 1.2},
 }
 
 
@@ -36,12 +38,21 @@ def cell(ours, peer, aim):
     return text
 
 
+def aims_of(row):
+    """The aims by peer: "best" is held against whichever of PyTorch's other settings was the fastest."""
+    aims = dict(AIMS.get(row["row"], {}))
+    others = [key for key in ("torch mkl", "compiled") if row.get(key)]
+    if "best" in aims and others:
+        aims[max(others, key=row.get)] = aims["best"]
+    return aims
+
+
 def peers_table(rows, threads):
     out = ["| row | Diopter, pictures/s | direct multiply-adds, of the f32 FMA peak | " + " | ".join(name for _, name in PEERS) + " |", "| --- | --- | --- |" + " --- |" * len(PEERS)]
     for row in rows:
         if row.get("threads") != threads:
             continue
-        aims = AIMS.get(row["row"], {})
+        aims = aims_of(row)
         share = f"{100 * row['share']:.0f} %" if row.get("share") and row["row"].endswith("f32") else "-"
         ours = f"{row['diopter']:.1f}" if row.get("diopter") else "-"
         out.append(f"| {row['row']} | {ours} | {share} | " + " | ".join(cell(row.get("diopter"), row.get(key), aims.get(key)) for key, _ in PEERS) + " |")
