@@ -119,10 +119,7 @@ static void write_text(struct dio_str *out, const struct api_ceilings *c, const 
     dio_str_addf(out, "\nwhole, %s, batch %lld: %.2f ms, %.1f pictures/s, %.1f GF, %.0f %% of the peak (median of %d runs)\n",
                  dio_precision_name(l->precision), (long long)l->batch, l->whole * 1e3, (double)l->batch / l->whole, flops / 1e9,
                  100 * flops / ceiling, RUNS);
-    if (!l->step.whole) return;
-    dio_str_addf(out, "training step, batch %lld: %.1f ms (forward %.1f, backward %.1f, SGD %.1f), %.1f pictures/s\n",
-                 (long long)l->batch, l->step.whole * 1e3, l->step.forward * 1e3, l->step.backward * 1e3, l->step.update * 1e3,
-                 (double)l->batch / l->step.whole);
+    if (l->step.whole) api_bench_step_text(out, &l->step, l->batch);
 }
 
 static void write_json(struct dio_str *out, const struct api_ceilings *c, const struct layers *l)
@@ -156,14 +153,7 @@ static void write_json(struct dio_str *out, const struct api_ceilings *c, const 
         }
         dio_json_end_list(&w);
     }
-    if (l->step.whole) {
-        dio_json_map(&w, "training_step");
-        dio_json_double(&w, "seconds", l->step.whole);
-        dio_json_double(&w, "forward", l->step.forward);
-        dio_json_double(&w, "backward", l->step.backward);
-        dio_json_double(&w, "update", l->step.update);
-        dio_json_end_map(&w);
-    }
+    if (l->step.whole) api_bench_step_json(&w, &l->step);
     dio_json_end_map(&w);
     dio_str_add(out, "\n");
 }

@@ -25,13 +25,23 @@ double api_ceiling_of(const struct api_ceilings *ceilings, enum dio_precision pr
 void api_ceilings_text(struct dio_str *out, const struct api_ceilings *ceilings);
 void api_ceilings_json(struct dio_json_writer *w, const struct api_ceilings *ceilings);
 
-/* Seconds of a full training step: medians of several. */
+/* Seconds of a full training step: medians of several; and where forward and backward spend them. */
+enum { API_BENCH_MAX_KINDS = 32 };
+struct api_bench_kind {
+    const char *op;           /* of the plan */
+    int steps;
+    double forward, backward; /* least of several runs, step by step */
+};
 struct api_bench_step {
     double whole, forward, backward, update;
+    int n_kinds;
+    struct api_bench_kind kinds[API_BENCH_MAX_KINDS];
 };
 
 /* All parameters learn by SGD with momentum, on made-up pictures; the model keeps its weights. */
 dio_status api_bench_train(struct dio_ctx *ctx, const struct dio_model *model, int64_t batch, struct api_bench_step *out);
+void api_bench_step_text(struct dio_str *out, const struct api_bench_step *step, int64_t batch);
+void api_bench_step_json(struct dio_json_writer *w, const struct api_bench_step *step);
 
 /* Up to 512 pictures of a folder (tar, manifest) through a recipe, on the whole team. */
 struct api_bench_pictures_result {

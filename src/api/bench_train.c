@@ -84,9 +84,62 @@ static dio_status time_steps(struct lesson *l, int64_t batch, struct api_bench_s
         update[run] = end - told;
         whole[run] = end - start;
     }
-    *out = (struct api_bench_step){api_bench_median(whole, RUNS), api_bench_median(forward, RUNS), api_bench_median(backward, RUNS),
-                                   api_bench_median(update, RUNS)};
+    *out = (struct api_bench_step){.whole = api_bench_median(whole, RUNS), .forward = api_bench_median(forward, RUNS),
+                                   .backward = api_bench_median(backward, RUNS), .update = api_bench_median(update, RUNS)};
     return DIO_OK;
+}
+
+/* Its first step; NULL where there is no room for another kind. */
+static struct api_bench_kind *kind_of(struct api_bench_step *out, const char *op)
+{
+    for (int i = 0; i < out->n_kinds; i++) {
+        if (strcmp(out->kinds[i].op, op) == 0) return &out->kinds[i];
+    }
+    if (out->n_kinds == API_BENCH_MAX_KINDS) return NULL;
+    out->kinds[out->n_kinds].op = op;
+    return &out->kinds[out->n_kinds++];
+}
+
+/* Sorted by what they take. */
+static void gather_kinds(const struct lesson *l, const double *forward, const double *backward, struct api_bench_step *out)
+{
+    for (int i = 0; i < dio_plan_steps(l->plan); i++) {
+        struct dio_plan_step_info info;
+        dio_plan_step(l->plan, i, &info);
+        struct api_bench_kind *kind = kind_of(out, info.op);
+        if (!kind) continue;
+        kind->steps++;
+        kind->forward += forward[i];
+        kind->backward += backward[i];
+    }
+    for (int i = 1; i < out->n_kinds; i++) {
+        const struct api_bench_kind kind = out->kinds[i];
+        int j = i;
+        for (; j > 0 && out->kinds[j - 1].forward + out->kinds[j - 1].backward < kind.forward + kind.backward; j--) {
+            out->kinds[j] = out->kinds[j - 1];
+        }
+        out->kinds[j] = kind;
+    }
+}
+
+static dio_status time_kinds(struct lesson *l, int64_t batch, struct api_bench_step *out)
+{
+    const void *in[] = {l->pictures, l->labels};
+    const int steps = dio_plan_steps(l->plan);
+    double *times = dio_alloc_zeroed(l->ctx, (size_t)steps * 4 + 1, sizeof *times, "timings");
+    if (!times) return DIO_ERR_ENV;
+    double *best = times, *once = times + 2 * (size_t)steps;
+    dio_status status = DIO_OK;
+    for (int run = 0; run < RUNS && status == DIO_OK; run++) {
+        dio_plan_time_train(l->plan, batch, in, once, once + steps);
+        for (int i = 0; i < 2 * steps; i++) {
+            if (run == 0 || once[i] < best[i]) best[i] = once[i];
+        }
+        if (dio_cancelled(l->ctx)) status = DIO_CANCELLED;
+    }
+    if (status == DIO_OK) gather_kinds(l, best, best + steps, out);
+    dio_free(l->ctx, times);
+    return status;
 }
 
 dio_status api_bench_train(struct dio_ctx *ctx, const struct dio_model *model, int64_t batch, struct api_bench_step *out)
@@ -94,6 +147,41 @@ dio_status api_bench_train(struct dio_ctx *ctx, const struct dio_model *model, i
     struct lesson lesson = {.ctx = ctx};
     dio_status status = open_lesson(&lesson, model, batch);
     if (status == DIO_OK) status = time_steps(&lesson, batch, out);
+    if (status == DIO_OK) status = time_kinds(&lesson, batch, out);
     close_lesson(&lesson);
     return status;
+}
+
+void api_bench_step_text(struct dio_str *out, const struct api_bench_step *step, int64_t batch)
+{
+    double sum = 0;
+    for (int i = 0; i < step->n_kinds; i++) sum += step->kinds[i].forward + step->kinds[i].backward;
+    dio_str_addf(out, "\n%-22s %6s %11s %12s %6s\n", "in training", "steps", "forward ms", "backward ms", "share");
+    for (int i = 0; i < step->n_kinds; i++) {
+        const struct api_bench_kind *kind = &step->kinds[i];
+        dio_str_addf(out, "%-22s %6d %11.2f %12.2f %4.0f %%\n", kind->op, kind->steps, kind->forward * 1e3, kind->backward * 1e3,
+                     100 * (kind->forward + kind->backward) / sum);
+    }
+    dio_str_addf(out, "\ntraining step, batch %lld: %.1f ms (forward %.1f, backward %.1f, SGD %.1f), %.1f pictures/s\n", (long long)batch,
+                 step->whole * 1e3, step->forward * 1e3, step->backward * 1e3, step->update * 1e3, (double)batch / step->whole);
+}
+
+void api_bench_step_json(struct dio_json_writer *w, const struct api_bench_step *step)
+{
+    dio_json_map(w, "training_step");
+    dio_json_double(w, "seconds", step->whole);
+    dio_json_double(w, "forward", step->forward);
+    dio_json_double(w, "backward", step->backward);
+    dio_json_double(w, "update", step->update);
+    dio_json_list(w, "kinds");
+    for (int i = 0; i < step->n_kinds; i++) {
+        dio_json_map(w, NULL);
+        dio_json_text(w, "op", step->kinds[i].op);
+        dio_json_i64(w, "steps", step->kinds[i].steps);
+        dio_json_double(w, "forward", step->kinds[i].forward);
+        dio_json_double(w, "backward", step->kinds[i].backward);
+        dio_json_end_map(w);
+    }
+    dio_json_end_list(w);
+    dio_json_end_map(w);
 }

@@ -76,9 +76,5 @@ void dio_plan_pack(struct dio_plan *plan, bool trained_only)
 void dio_plan_time(struct dio_plan *plan, int64_t n, const void *const *in, void *const *out, double *seconds)
 {
     memset(seconds, 0, (size_t)plan->n_steps * sizeof *seconds);
-    if (plan->inference) {
-        dio_plan_time_infer(plan, n, in, out, seconds);
-    } else {
-        dio_plan_time_train(plan, n, in, seconds);
-    }
+    dio_plan_time_infer(plan, n, in, out, seconds);
 }

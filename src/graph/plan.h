@@ -94,8 +94,8 @@ struct dio_plan_step_info {
 };
 int dio_plan_steps(const struct dio_plan *plan);
 void dio_plan_step(const struct dio_plan *plan, int i, struct dio_plan_step_info *info);
-/* Seconds that each step took in one forward run of n images, at most the batch (the steps timed one by one); for bench.
- * out is NULL for a training plan. */
+/* Seconds that each step took in one run of n images, at most the batch (the steps timed one by one); for bench. */
 void dio_plan_time(struct dio_plan *plan, int64_t n, const void *const *in, void *const *out, double *seconds);
+void dio_plan_time_train(struct dio_plan *plan, int64_t n, const void *const *in, double *forward, double *backward);
 
 #endif

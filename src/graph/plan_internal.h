@@ -131,6 +131,5 @@ void dio_chain_run_image(const struct dio_plan *plan, const struct dio_step *con
 void dio_plan_list(struct dio_plan *plan, const struct dio_step *step, const struct dio_op_phase *phases, int n, size_t *count);
 
 void dio_plan_time_infer(struct dio_plan *plan, int64_t n, const void *const *in, void *const *out, double *seconds);
-void dio_plan_time_train(struct dio_plan *plan, int64_t n, const void *const *in, double *seconds);
 
 #endif

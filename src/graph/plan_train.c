@@ -334,14 +334,26 @@ const void *dio_plan_watched(const struct dio_plan *plan, int i)
 
 void dio_plan_weights_changed(struct dio_plan *plan) { dio_plan_pack(plan, true); }
 
-void dio_plan_time_train(struct dio_plan *plan, int64_t n, const void *const *in, double *seconds)
+static double time_phases(struct dio_plan *plan, const struct dio_step *step, const struct dio_op_phase *phases, int n)
+{
+    size_t count = 0;
+    dio_plan_list(plan, step, phases, n, &count);
+    const double start = dio_clock_seconds();
+    dio_team_run(plan->team, plan->phases, count);
+    return dio_clock_seconds() - start;
+}
+
+void dio_plan_time_train(struct dio_plan *plan, int64_t n, const void *const *in, double *forward, double *backward)
 {
     bind_run(plan, n, in, 0, 0);
     for (int i = 0; i < plan->n_steps; i++) {
-        size_t count = 0;
-        dio_plan_list(plan, &plan->steps[i].step, plan->steps[i].step.forward, plan->steps[i].step.n_forward, &count);
-        double start = dio_clock_seconds();
-        dio_team_run(plan->team, plan->phases, count);
-        seconds[i] = dio_clock_seconds() - start;
+        const struct dio_step *step = &plan->steps[i].step;
+        forward[i] = time_phases(plan, step, step->forward, step->n_forward);
+    }
+    plan->loss_gradient = 1;
+    for (int i = plan->n_steps - 1; i >= 0; i--) {
+        struct dio_step *step = &plan->steps[i].step;
+        for (int j = 0; j < step->n_params; j++) step->add_dparam[j] = false;
+        backward[i] = plan->steps[i].backward ? time_phases(plan, step, step->backward, step->n_backward) : 0;
     }
 }

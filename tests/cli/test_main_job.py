@@ -157,6 +157,8 @@ with Workplace() as work:
     check.that(timed["pictures"]["count"] == timed["pictures"]["good"] == count, "bench reads the folder", timed["pictures"])
     step = timed["training_step"]
     check.that(0 < step["forward"] < step["seconds"] and 0 < step["backward"] < step["seconds"], "a training step has its parts", step)
+    kinds = {kind["op"]: kind for kind in step["kinds"]}
+    check.that(kinds["conv"]["forward"] > 0 and kinds["conv"]["backward"] > 0, "and says where they go", step)
     check.exits(0, "bench", "arch:resnet20_cifar", "--train-step", "--batch-size", "2", "--quiet")
     check.exits(2, "bench", "--train-step", says="needs a model", lines=1)
     check.exits(4, "bench", "--pictures", lonely / "missing", lines=1)
