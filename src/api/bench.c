@@ -192,7 +192,7 @@ diopter_status diopter_bench(diopter_context *context, diopter_model *model, con
         const struct dio_image_recipe usual = dio_image_recipe_imagenet(256, 224);
         status = api_bench_pictures(ctx, model ? &model->loaded.model->recipe : &usual, pictures, &layers.pictures);
     }
-    if (status == DIO_OK && step) status = api_bench_train(ctx, model->loaded.model, layers.batch, &layers.step);
+    if (status == DIO_OK && step) status = api_bench_train(ctx, model->loaded.model, layers.batch, layers.exact, &layers.step);
     if (status == DIO_OK) {
         struct dio_str out;
         dio_str_init(&out, ctx);

@@ -38,8 +38,8 @@ struct api_bench_step {
     struct api_bench_kind kinds[API_BENCH_MAX_KINDS];
 };
 
-/* All parameters learn by SGD with momentum, on made-up pictures; the model keeps its weights. */
-dio_status api_bench_train(struct dio_ctx *ctx, const struct dio_model *model, int64_t batch, struct api_bench_step *out);
+/* All parameters learn by SGD with momentum, on made-up pictures; the model keeps its weights.  exact: dio_plan_options.exact. */
+dio_status api_bench_train(struct dio_ctx *ctx, const struct dio_model *model, int64_t batch, bool exact, struct api_bench_step *out);
 void api_bench_step_text(struct dio_str *out, const struct api_bench_step *step, int64_t batch);
 void api_bench_step_json(struct dio_json_writer *w, const struct api_bench_step *step);
 

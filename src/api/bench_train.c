@@ -35,7 +35,7 @@ static dio_status own_weights(struct lesson *l, const struct dio_model *model)
     return DIO_OK;
 }
 
-static dio_status open_lesson(struct lesson *l, const struct dio_model *model, int64_t batch)
+static dio_status open_lesson(struct lesson *l, const struct dio_model *model, int64_t batch, bool exact)
 {
     DIO_PASS(dio_graph_clone(model->graph, &l->graph));
     DIO_PASS(own_weights(l, model));
@@ -44,7 +44,7 @@ static dio_status open_lesson(struct lesson *l, const struct dio_model *model, i
     const int loss = dio_node2(l->graph, "softmax_cross_entropy", "loss", model->logits, labels, "smoothing=0");
     DIO_PASS(l->graph->status);
     const int inputs[] = {model->graph->inputs[0], labels};
-    const struct dio_train_plan_options options = {.plan = {.batch = batch}, .train_stats = true, .drop = true};
+    const struct dio_train_plan_options options = {.plan = {.batch = batch, .exact = exact}, .train_stats = true, .drop = true};
     DIO_PASS(dio_plan_train(l->ctx, l->graph, inputs, 2, loss, &model->logits, 1, &options, &l->plan));
     const struct dio_optimizer_settings settings = {.momentum = 0.9, .weight_decay = 1e-4};
     DIO_PASS(dio_optimizer_start(l->ctx, dio_optimizer_find("sgd"), &settings, l->graph, &l->optimizer));
@@ -142,10 +142,10 @@ static dio_status time_kinds(struct lesson *l, int64_t batch, struct api_bench_s
     return status;
 }
 
-dio_status api_bench_train(struct dio_ctx *ctx, const struct dio_model *model, int64_t batch, struct api_bench_step *out)
+dio_status api_bench_train(struct dio_ctx *ctx, const struct dio_model *model, int64_t batch, bool exact, struct api_bench_step *out)
 {
     struct lesson lesson = {.ctx = ctx};
-    dio_status status = open_lesson(&lesson, model, batch);
+    dio_status status = open_lesson(&lesson, model, batch, exact);
     if (status == DIO_OK) status = time_steps(&lesson, batch, out);
     if (status == DIO_OK) status = time_kinds(&lesson, batch, out);
     close_lesson(&lesson);

@@ -224,10 +224,11 @@ dio_status dio_plan_allocate(struct dio_plan *plan, uint64_t limit)
 {
     struct dio_plan_memory *memory = &plan->memory;
     size_t slots = plan->slot_bytes * (size_t)plan->slot_images, threads = (size_t)plan->threads;
+    const size_t shares = plan->inference ? threads : 1; /* in training one step runs at a time */
     memory->activations = plan->activations_bytes + slots;
     memory->gradients = plan->grads_bytes;
     memory->packed = plan->packed_bytes + plan->params_bytes;
-    memory->scratch = (plan->scratch_bytes + plan->shared_bytes) * threads;
+    memory->scratch = plan->scratch_bytes * threads + plan->shared_bytes * shares;
     memory->total = memory->activations + memory->gradients + memory->packed + memory->scratch;
     if (limit && memory->total > limit) {
         char needed[32], activations[32], allowed[32];
@@ -245,7 +246,7 @@ dio_status dio_plan_allocate(struct dio_plan *plan, uint64_t limit)
     plan->params = block(plan, plan->params_bytes, "weights of a plan", &status);
     plan->grads = block(plan, plan->grads_bytes, "gradients", &status);
     plan->scratch = block(plan, plan->scratch_bytes * threads, "scratch memory", &status);
-    plan->shared = block(plan, plan->shared_bytes * threads, "scratch memory", &status);
+    plan->shared = block(plan, plan->shared_bytes * shares, "scratch memory", &status);
     for (int i = 0; status == DIO_OK && i < plan->n_steps; i++) {
         struct dio_plan_step *slot = &plan->steps[i];
         slot->step.packed = slot->step.packed_bytes ? plan->packed + slot->packed_offset : NULL;

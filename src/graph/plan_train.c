@@ -43,7 +43,8 @@ static void mark_learning(struct builder *b)
 static dio_status add_steps(struct builder *b, const struct dio_train_plan_options *options)
 {
     struct dio_plan *plan = b->plan;
-    const struct dio_step_flags flags = {.mode = DIO_MODE_TRAIN, .train_stats = options->train_stats, .drop = options->drop};
+    const struct dio_step_flags flags = {.mode = DIO_MODE_TRAIN, .train_stats = options->train_stats, .drop = options->drop,
+                                         .exact = options->plan.exact};
     for (int i = 0; i < b->graph->n_nodes; i++) {
         if (dio_cancelled(plan->ctx)) return DIO_CANCELLED;
         const struct dio_node *node = &b->graph->nodes[i];

@@ -59,7 +59,7 @@ static dio_status begin_phase(struct phase *phase)
     for (int i = 0; i < frontier->n_values; i++) inputs[i] = frontier->values[i];
     inputs[frontier->n_values] = loop->labels;
     struct dio_train_plan_options options = {
-        .plan = {.batch = loop->options->batch_size, .memory_limit = loop->ctx->cpu.memory_limit},
+        .plan = {.batch = loop->options->batch_size, .memory_limit = loop->ctx->cpu.memory_limit, .exact = loop->options->exact},
         .train_stats = true,
         .drop = true,
     };
