@@ -105,7 +105,8 @@ static dio_status check_pictures(struct dio_ctx *ctx, const struct dio_train_opt
     dio_bad_init(&bad, &(struct dio_bad_options){.stop = strcmp(o->bad, "stop") == 0, .max_share = o->max_bad,
                                                  .total = dio_dataset_count(dataset), .all = true});
     struct dio_audit_options how = {.decode = {.ignore_exif = o->exif && strcmp(o->exif, "ignore") == 0,
-                                               .allow_damaged = o->allow_damaged}};
+                                               .allow_damaged = o->allow_damaged},
+                                    .fast_decode = o->decode && strcmp(o->decode, "fast") == 0};
     audited = true;
     DIO_TRY(dio_audit_run(ctx, dataset, &how, &bad, &audit));
     dio_str_addf(out, "layout: %s%s\n", dio_dataset_layout(dataset), dio_dataset_in_tar(dataset) ? " in a tar" : "");

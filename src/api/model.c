@@ -225,9 +225,10 @@ static dio_status prepare_one(struct dio_ctx *ctx, const struct dio_image_recipe
     struct dio_picture picture = {0};
     struct dio_prepare prepare = {0};
     struct dio_prepare_scratch scratch = {0};
-    const struct dio_decode_options decode = {.ignore_exif = recipe->ignore_exif};
-    DIO_TRY(dio_picture_decode(ctx, "picture", bytes, size, &decode, &picture));
     DIO_TRY(dio_prepare_init(ctx, recipe, &prepare));
+    const struct dio_window window = dio_prepare_evaluation_window(&prepare);
+    const struct dio_decode_options decode = {.ignore_exif = recipe->ignore_exif, .window = &window};
+    DIO_TRY(dio_picture_decode(ctx, "picture", bytes, size, &decode, &picture));
     DIO_TRY(dio_prepare_run(ctx, &prepare, NULL, "picture", &picture, &scratch, pixels));
 fail:
     dio_prepare_scratch_free(ctx, &scratch);

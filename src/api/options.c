@@ -90,7 +90,7 @@ static unsigned uses_of(const struct dio_option *option)
     for (size_t i = 0; i < NUMBER_OF(pictures); i++) {
         if (strcmp(option->name, pictures[i]) == 0) return TRAIN | EVALUATE | PREDICT | CHECK;
     }
-    if (strcmp(option->name, "exif") == 0) return MODELS | TRAIN | CHECK;
+    if (strcmp(option->name, "exif") == 0 || strcmp(option->name, "decode") == 0) return MODELS | TRAIN | CHECK;
     if (strcmp(option->name, "allow_damaged") == 0) return TRAIN | EVALUATE | PREDICT | CHECK;
     if (strcmp(option->name, "val_share") == 0 || strcmp(option->name, "seed") == 0) return TRAIN | EVALUATE | CHECK;
     for (size_t i = 0; i < NUMBER_OF(loading); i++) {

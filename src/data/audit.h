@@ -34,6 +34,7 @@ enum { DIO_AUDIT_PAIRS = 1000, DIO_AUDIT_FEW = 10 };
 struct dio_audit_options {
     const struct dio_image_recipe *recipe; /* for the crop warning; NULL: a square centre crop */
     struct dio_decode_options decode;
+    bool fast_decode;                      /* large JPEGs smaller, as a model of the usual size would read them */
     bool quiet;                            /* warnings are left to the caller, who finds them in the record */
 };
 

@@ -61,18 +61,24 @@ static struct dio_region choose_window(void *arg, int32_t width, int32_t height)
     return dio_prepare_window(chosen->job->batcher->prepare, view_of(chosen, width, height), width, height);
 }
 
+static int32_t choose_shrink(void *arg, int32_t width, int32_t height)
+{
+    struct chosen *chosen = arg;
+    return dio_prepare_shrink(chosen->job->batcher->prepare, view_of(chosen, width, height), width, height);
+}
+
 static dio_status load(const struct batch_job *job, struct dio_worker *worker, size_t i, struct dio_batch_result *result)
 {
     char name[DIO_REF_NAME_MAX];
     struct dio_ref ref = job->refs ? job->refs[i] : dio_dataset_ref(job->dataset, job->items[i], name);
     const struct dio_prepare *prepare = job->batcher->prepare;
     struct chosen chosen = {.job = job, .i = i};
-    const struct dio_window window = {choose_window, &chosen};
+    const struct dio_window window = {choose_window, choose_shrink, &chosen};
     struct dio_decode_options options = job->batcher->options;
     options.window = &window;
     DIO_PASS(dio_ref_decode(&worker->ctx, &ref, &options, &worker->picture, job->digests ? &result->digest : NULL));
     result->facts = dio_picture_facts(&worker->picture);
-    const struct dio_view *view = view_of(&chosen, worker->picture.width, worker->picture.height);
+    const struct dio_view *view = view_of(&chosen, worker->picture.full_width, worker->picture.full_height);
     return dio_prepare_run(&worker->ctx, prepare, view, ref.name, &worker->picture, &worker->scratch, job->out + i * job->slot);
 }
 

@@ -16,6 +16,7 @@ struct dio_recipe_override {
     int mean_count, std_count;  /* 1 (for all channels) or as many as channels */
     int pillow;                 /* 12 or 13 */
     int exif;                   /* 1 apply, 2 ignore */
+    int decode;                 /* 1 exact, 2 fast */
 };
 
 struct dio_load_options {

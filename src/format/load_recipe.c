@@ -139,6 +139,7 @@ dio_status dio_recipe_override_apply(struct dio_ctx *ctx, const struct dio_recip
     if (override->pillow == 12) recipe->pillow = DIO_PILLOW_12;
     if (override->pillow == 13) recipe->pillow = DIO_PILLOW_13;
     if (override->exif) recipe->ignore_exif = override->exif == 2;
+    if (override->decode) recipe->fast_decode = override->decode == 2;
     DIO_PASS(set_option(ctx, "--mean", override->mean, override->mean_count, recipe->mean, recipe->channels));
     DIO_PASS(set_option(ctx, "--std", override->std, override->std_count, recipe->std, recipe->channels));
     return DIO_OK;

@@ -1,4 +1,5 @@
-/* JPEG through libjpeg-turbo, set as Pillow sets it: accurate integer DCT, smooth chroma upsampling, no scaling. */
+/* JPEG through libjpeg-turbo, set as Pillow sets it: accurate integer DCT, smooth chroma upsampling; scaled only where
+ * that is asked for. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct reader {
     struct dio_decode *job;
     const struct dio_jpeg_scan *scan;
     dio_status room;         /* memory for the pixels */
+    int32_t shrink;          /* the library's scale: 1 of so many */
     struct dio_region part;  /* of the stored picture, that is decoded */
     bool past_end;   /* the library asked for more than there is */
     bool starved;    /* and pixels were made up for it */
@@ -138,14 +140,27 @@ static bool can_skip(const struct reader *reader)
     return true;
 }
 
+static int32_t orientation_of(const struct reader *reader)
+{
+    return reader->job->options.ignore_exif ? 1 : dio_jpeg_orientation(reader->scan);
+}
+
+static int32_t wanted_shrink(const struct reader *reader)
+{
+    const struct dio_window *window = reader->job->options.window;
+    if (!window || !window->shrink) return 1;
+    const struct dio_turn map = dio_turn_of(orientation_of(reader), reader->scan->width, reader->scan->height);
+    return window->shrink(window->arg, map.width, map.height);
+}
+
 /* The window that was asked for, as it lies in the stored picture. */
 static struct dio_region wanted_part(const struct reader *reader)
 {
     const struct dio_jpeg_scan *scan = reader->scan;
-    const struct dio_region whole = {0, 0, scan->width, scan->height};
+    const struct dio_region whole = {0, 0, (int32_t)reader->info.output_width, (int32_t)reader->info.output_height};
     const struct dio_decode_options *options = &reader->job->options;
-    if (!options->window) return whole;
-    const int32_t turned = options->ignore_exif ? 1 : dio_jpeg_orientation(scan);
+    if (!options->window || !options->window->choose || reader->shrink > 1) return whole;
+    const int32_t turned = orientation_of(reader);
     const struct dio_turn map = dio_turn_of(turned, scan->width, scan->height);
     const struct dio_region window = options->window->choose(options->window->arg, map.width, map.height);
     if (!can_skip(reader)) return whole;
@@ -157,10 +172,10 @@ static struct dio_region wanted_part(const struct reader *reader)
 static void choose_part(struct reader *reader)
 {
     enum { MARGIN = 4, BLOCK = 16 };
-    const struct dio_jpeg_scan *scan = reader->scan;
+    const int32_t width = (int32_t)reader->info.output_width;
     struct dio_region part = wanted_part(reader);
     const int32_t left = part.x < MARGIN ? 0 : (part.x - MARGIN) / BLOCK * BLOCK;
-    const int32_t right = part.x + part.width + MARGIN < scan->width ? part.x + part.width + MARGIN : scan->width;
+    const int32_t right = part.x + part.width + MARGIN < width ? part.x + part.width + MARGIN : width;
     part.x = left;
     part.width = right - left;
     reader->part = part;
@@ -179,15 +194,18 @@ static bool decode_part(struct reader *reader)
     struct dio_picture *picture = reader->job->picture;
     choose_part(reader);
     const struct dio_region *part = &reader->part;
-    reader->room = dio_picture_reserve_part(reader->job->ctx, reader->job->name, reader->scan->width,
-                                            reader->scan->height, part, 3, DIO_SAMPLE_U8, picture);
+    reader->room = dio_picture_reserve_part(reader->job->ctx, reader->job->name, info->output_width, info->output_height,
+                                            part, 3, DIO_SAMPLE_U8, picture);
     if (reader->room != DIO_OK) return false;
-    const size_t row = (size_t)reader->scan->width * 4;
+    picture->full_width = reader->scan->width;
+    picture->full_height = reader->scan->height;
+    picture->shrink = reader->shrink;
+    const size_t row = (size_t)info->output_width * 4;
     if (!dio_picture_spare(reader->job->ctx, picture, row)) {
         reader->room = DIO_ERR_ENV;
         return false;
     }
-    if (part->width < reader->scan->width) {
+    if (part->width < (int32_t)info->output_width) {
         JDIMENSION left = (JDIMENSION)part->x, width = (JDIMENSION)part->width;
         jpeg_crop_scanline(info, &left, &width);
         if (left != (JDIMENSION)part->x || width != (JDIMENSION)part->width) {
@@ -219,6 +237,9 @@ static bool run_library(struct reader *reader)
     info->out_color_space = info->num_components == 4 ? JCS_CMYK : JCS_RGB;
     info->dct_method = JDCT_ISLOW;
     info->do_fancy_upsampling = TRUE;
+    reader->shrink = wanted_shrink(reader);
+    info->scale_num = 1;
+    info->scale_denom = (unsigned)reader->shrink;
     jpeg_start_decompress(info);
     if (reader->past_end && !progressive_complete(info)) reader->starved = true;
     if (!decode_part(reader)) return false;

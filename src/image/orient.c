@@ -110,5 +110,8 @@ dio_status dio_picture_orient(struct dio_ctx *ctx, struct dio_picture *picture, 
     picture->held = dio_turn_region(orientation, picture->width, picture->height, &held);
     picture->width = whole.width;
     picture->height = whole.height;
+    const struct dio_turn full = dio_turn_of(orientation, picture->full_width, picture->full_height);
+    picture->full_width = full.width;
+    picture->full_height = full.height;
     return DIO_OK;
 }

@@ -118,8 +118,9 @@ dio_status dio_picture_reserve_part(struct dio_ctx *ctx, const char *name, int64
         return dio_picture_check_size(ctx, name, INT64_MAX, INT64_MAX, 0);
     }
     DIO_PASS(ensure(ctx, &picture->data, &picture->capacity, bytes));
-    picture->width = (int32_t)width;
-    picture->height = (int32_t)height;
+    picture->width = picture->full_width = (int32_t)width;
+    picture->height = picture->full_height = (int32_t)height;
+    picture->shrink = 1;
     picture->held = held;
     picture->channels = channels;
     picture->sample = sample;
@@ -135,11 +136,20 @@ struct dio_picture_facts dio_picture_facts(const struct dio_picture *picture)
                   {picture->sample == DIO_SAMPLE_U16, DIO_TRAIT_SIXTEEN}, {picture->had_alpha, DIO_TRAIT_ALPHA},
                   {picture->had_icc, DIO_TRAIT_ICC}, {picture->had_gamma, DIO_TRAIT_GAMMA},
                   {picture->orientation > 1, DIO_TRAIT_TURNED}, {picture->damaged, DIO_TRAIT_DAMAGED}};
-    struct dio_picture_facts facts = {picture->width, picture->height, 0};
+    struct dio_picture_facts facts = {picture->full_width, picture->full_height, 0};
     for (size_t i = 0; i < sizeof traits / sizeof *traits; i++) {
         if (traits[i].has) facts.traits |= (uint32_t)traits[i].trait;
     }
     return facts;
+}
+
+int32_t dio_picture_shrink(int64_t pixels, int32_t width, int32_t height, int32_t resized_width, int32_t resized_height)
+{
+    enum { LARGE = 4000000, ENOUGH = 2 };
+    for (int32_t by = pixels < LARGE ? 1 : 8; by > 1; by /= 2) {
+        if (width / by / ENOUGH >= resized_width && height / by / ENOUGH >= resized_height) return by;
+    }
+    return 1;
 }
 
 void dio_picture_free(struct dio_ctx *ctx, struct dio_picture *picture)

@@ -25,6 +25,8 @@ struct dio_region {
  * so that a worker that keeps one allocates nothing per file.  Freed with dio_picture_free. */
 struct dio_picture {
     int32_t width, height, channels; /* after the orientation was applied */
+    int32_t full_width, full_height; /* as the file has it, turned; larger than the above when it was shrunk */
+    int32_t shrink;                  /* so many times smaller it was decoded: 1, 2, 4, 8 (rounded up) */
     enum dio_sample sample;
     struct dio_region held; /* the part that `data` has; all of it unless a window was asked for */
     void *data; /* height x width x channels of that part, interleaved, rows without gaps; uint16_t in native order */
@@ -43,9 +45,12 @@ struct dio_picture {
 };
 
 /* What of a picture is wanted, asked when its size (turned) is known.  A decoder that can leaves the rest of the pixels
- * out; what it makes of the wanted ones, and of damage anywhere in the file, is the same. */
+ * out; what it makes of the wanted ones, and of damage anywhere in the file, is the same.
+ * How many times smaller it may be decoded is asked first; a decoder that can does so, which changes pixels, and then
+ * gives the whole of it. */
 struct dio_window {
-    struct dio_region (*choose)(void *arg, int32_t width, int32_t height); /* not empty, and inside */
+    struct dio_region (*choose)(void *arg, int32_t width, int32_t height); /* not empty, and inside; NULL: all of it */
+    int32_t (*shrink)(void *arg, int32_t width, int32_t height);           /* 1, 2, 4 or 8; NULL: 1 */
     void *arg;
 };
 
@@ -65,6 +70,10 @@ dio_status dio_picture_decode(struct dio_ctx *ctx, const char *name, const void 
                               const struct dio_decode_options *options, struct dio_picture *picture);
 
 void dio_picture_free(struct dio_ctx *ctx, struct dio_picture *picture);
+
+/* The rule of --decode fast, for the part of width x height of a picture of so many pixels that becomes a resized one:
+ * shrunk are only pictures of several megapixels, and so that the resize still has twice what it makes. */
+int32_t dio_picture_shrink(int64_t pixels, int32_t width, int32_t height, int32_t resized_width, int32_t resized_height);
 
 /* What is worth counting of a decoded picture, in a form that can be stored. */
 enum dio_picture_trait {

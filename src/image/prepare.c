@@ -136,6 +136,24 @@ static struct layout make_layout(const struct dio_image_recipe *recipe, const st
     return layout;
 }
 
+int32_t dio_prepare_shrink(const struct dio_prepare *prepare, const struct dio_view *view, int32_t width, int32_t height)
+{
+    if (!prepare->recipe.fast_decode) return 1;
+    const struct layout layout = make_layout(&prepare->recipe, view, width, height);
+    return dio_picture_shrink((int64_t)width * height, layout.source.width, layout.source.height, layout.resized_width,
+                              layout.resized_height);
+}
+
+/* A rectangle of the full picture in the one that was decoded smaller: not empty, and inside. */
+static struct dio_region shrunk(const struct dio_picture *picture, const struct dio_region *full)
+{
+    const int32_t by = picture->shrink, right = full->x + full->width, bottom = full->y + full->height;
+    struct dio_region out = {full->x / by, full->y / by, 0, 0};
+    out.width = (right == picture->full_width ? picture->width : right / by) - out.x;
+    out.height = (bottom == picture->full_height ? picture->height : bottom / by) - out.y;
+    return out;
+}
+
 struct dio_region dio_prepare_window(const struct dio_prepare *prepare, const struct dio_view *view, int32_t width,
                                      int32_t height)
 {
@@ -146,6 +164,21 @@ struct dio_region dio_prepare_window(const struct dio_prepare *prepare, const st
     window.x += layout.source.x;
     window.y += layout.source.y;
     return window;
+}
+
+static struct dio_region evaluation_region(void *arg, int32_t width, int32_t height)
+{
+    return dio_prepare_window(arg, NULL, width, height);
+}
+
+static int32_t evaluation_shrink(void *arg, int32_t width, int32_t height)
+{
+    return dio_prepare_shrink(arg, NULL, width, height);
+}
+
+struct dio_window dio_prepare_evaluation_window(const struct dio_prepare *prepare)
+{
+    return (struct dio_window){evaluation_region, evaluation_shrink, (void *)(uintptr_t)prepare};
 }
 
 static void fill_canvas(const struct dio_prepare *prepare, const struct dio_picture *picture, bool mean_colour,
@@ -172,15 +205,15 @@ static dio_status draw_canvas(struct dio_ctx *ctx, const struct dio_prepare *pre
     const size_t stride = (size_t)recipe->width * pixel;
     uint8_t *canvas = grow(ctx, &scratch->canvas, &scratch->canvas_size, stride * (size_t)recipe->height);
     if (!canvas) return DIO_ERR_ENV;
-    const struct layout layout = make_layout(recipe, view, picture->width, picture->height);
+    const struct layout layout = make_layout(recipe, view, picture->full_width, picture->full_height);
     const struct dio_region region = layout.region;
     if (region.width < recipe->width || region.height < recipe->height) {
         fill_canvas(prepare, picture, recipe->fit == DIO_FIT_PAD && !(view && view->crop == DIO_CROP_SHIFT), canvas);
         if (region.width <= 0 || region.height <= 0) return DIO_OK; /* a shift that leaves the picture */
     }
     uint8_t *out = canvas + (size_t)(region.y - layout.y) * stride + (size_t)(region.x - layout.x) * pixel;
-    const struct dio_pixels source = dio_pixels_of(picture, layout.source.x, layout.source.y, layout.source.width,
-                                                   layout.source.height);
+    const struct dio_region from = shrunk(picture, &layout.source);
+    const struct dio_pixels source = dio_pixels_of(picture, from.x, from.y, from.width, from.height);
     DIO_PASS(dio_resize(ctx, &source, layout.resized_width, layout.resized_height, recipe->interpolation,
                         recipe->pillow, &region, out, stride, &scratch->resize));
     if (view && view->jitter) {

@@ -33,6 +33,12 @@ void dio_prepare_scratch_free(struct dio_ctx *ctx, struct dio_prepare_scratch *s
 struct dio_region dio_prepare_window(const struct dio_prepare *prepare, const struct dio_view *view, int32_t width,
                                      int32_t height);
 
+/* How many times smaller it may be decoded for that view: 1 unless the recipe says --decode fast. */
+int32_t dio_prepare_shrink(const struct dio_prepare *prepare, const struct dio_view *view, int32_t width, int32_t height);
+
+/* The evaluation transform's wishes, for dio_decode_options. */
+struct dio_window dio_prepare_evaluation_window(const struct dio_prepare *prepare);
+
 /* Writes height x width x channels float32 (NHWC, one slot of a batch) of the recipe to `out`.  view NULL: the
  * evaluation transform.  A grey picture gives its value to every channel of a colour recipe; a colour picture is made
  * grey by Pillow's rule for a one-channel recipe; other differences in channels are refused (DIO_ERR_INPUT, `name` in

@@ -11,6 +11,7 @@ const char *const dio_fit_names[] = {"crop", "pad", "squash", NULL};
 const char *const dio_interpolation_names[] = {"nearest", "box", "bilinear", "hamming", "bicubic", "lanczos", NULL};
 static const char *const scaling_names[] = {"divide", "rescale", NULL};
 static const char *const exif_names[] = {"apply", "ignore", NULL};
+static const char *const decode_names[] = {"exact", "fast", NULL};
 
 static bool find_name(const char *const *names, const char *name, int *index)
 {
@@ -172,6 +173,7 @@ void dio_image_recipe_write(struct dio_str *out, const struct dio_image_recipe *
     dio_json_i64(&json, "pillow", recipe->pillow);
     dio_json_text(&json, "scaling", scaling_names[recipe->scaling]);
     dio_json_text(&json, "exif", exif_names[recipe->ignore_exif]);
+    if (recipe->fast_decode) dio_json_text(&json, "decode", decode_names[true]);
     write_numbers(&json, "mean", recipe->mean, recipe->channels);
     write_numbers(&json, "std", recipe->std, recipe->channels);
     dio_json_end_map(&json);
@@ -202,14 +204,14 @@ static dio_status read_choice(struct dio_tree *tree, const char *key, const char
 static dio_status read_tree(struct dio_ctx *ctx, struct dio_tree *tree, struct dio_image_recipe *recipe)
 {
     static const char *const keys[] = {"version", "input",   "resize", "fit",  "interpolation",
-                                       "pillow",  "scaling", "exif",   "mean", "std"};
+                                       "pillow",  "scaling", "exif",   "mean", "std", "decode"};
     if (tree->root->type != DIO_NODE_MAP) return dio_tree_fail(tree, tree->root, "the image recipe is not an object");
     int64_t version = 0, pillow = 0;
     DIO_PASS(dio_tree_whole(tree, tree->root, "version", 1, DIO_IMAGE_RECIPE_VERSION, &version, NULL));
     DIO_PASS(dio_tree_only_keys(tree, tree->root, "", keys, sizeof keys / sizeof keys[0]));
     int32_t *const input[3] = {&recipe->channels, &recipe->height, &recipe->width};
     int32_t *const resize[2] = {&recipe->resize_height, &recipe->resize_width};
-    int fit = 0, interpolation = 0, scaling = 0, exif = 0;
+    int fit = 0, interpolation = 0, scaling = 0, exif = 0, decode = 0;
     recipe->version = (int32_t)version;
     DIO_PASS(read_sizes(tree, "input", 3, input));
     DIO_PASS(read_sizes(tree, "resize", 2, resize));
@@ -218,11 +220,13 @@ static dio_status read_tree(struct dio_ctx *ctx, struct dio_tree *tree, struct d
     DIO_PASS(dio_tree_whole(tree, tree->root, "pillow", DIO_PILLOW_12, DIO_PILLOW_13, &pillow, NULL));
     DIO_PASS(read_choice(tree, "scaling", scaling_names, &scaling));
     DIO_PASS(read_choice(tree, "exif", exif_names, &exif));
+    if (dio_node_get(tree->root, "decode")) DIO_PASS(read_choice(tree, "decode", decode_names, &decode));
     recipe->fit = (enum dio_fit)fit;
     recipe->interpolation = (enum dio_interpolation)interpolation;
     recipe->pillow = (enum dio_pillow)pillow;
     recipe->scaling = (enum dio_scaling)scaling;
     recipe->ignore_exif = exif == 1;
+    recipe->fast_decode = decode == 1;
     if (recipe->channels < 1 || recipe->channels > DIO_PICTURE_MAX_CHANNELS) {
         return dio_tree_fail(tree, dio_node_get(tree->root, "input"), "%d channels (1 to %d)", (int)recipe->channels,
                              DIO_PICTURE_MAX_CHANNELS);
@@ -269,6 +273,7 @@ void dio_image_recipe_describe(struct dio_str *out, const struct dio_image_recip
     }
     dio_str_addf(out, ", %s %d x %d", recipe->fit == DIO_FIT_PAD ? "padded with the mean colour to" : "centre", w, h);
     if (recipe->ignore_exif) dio_str_add(out, ", EXIF orientation ignored");
+    if (recipe->fast_decode) dio_str_add(out, ", large JPEGs decoded smaller (--decode fast)");
     if (recipe->scaling == DIO_SCALE_RESCALE) dio_str_add(out, ", times 0.00392156862745098");
     describe_numbers(out, ", mean", recipe->mean, recipe->channels);
     describe_numbers(out, ", std", recipe->std, recipe->channels);

@@ -47,6 +47,7 @@ struct dio_image_recipe {
     enum dio_pillow pillow;
     enum dio_scaling scaling;
     bool ignore_exif;
+    bool fast_decode; /* --decode fast: dio_picture_shrink's rule; pixels of large JPEGs differ from Pillow's */
     double mean[DIO_PICTURE_MAX_CHANNELS], std[DIO_PICTURE_MAX_CHANNELS]; /* of samples scaled to 0..1 */
 };
 
@@ -75,10 +76,10 @@ void dio_image_recipe_resized(const struct dio_image_recipe *recipe, int32_t wid
 /* The text form: one JSON object on one line, keys always present and in one order, so that equal recipes give equal
  * text.  {"version": 1, "input": [3, 224, 224], "resize": [256, 256], "fit": "crop", "interpolation": "bilinear",
  * "pillow": 13, "scaling": "divide", "exif": "apply", "mean": [...], "std": [...]}; input: channels, height, width;
- * resize: height, width. */
+ * resize: height, width.  With --decode fast "decode": "fast" stands behind exif; exact decoding is not written. */
 void dio_image_recipe_write(struct dio_str *out, const struct dio_image_recipe *recipe);
 
-/* Reads the text form.  Unknown keys and missing ones are refused (DIO_ERR_INPUT, with `file` and `part` in front). */
+/* Reads the text form.  Unknown keys and missing ones (but decode) are refused (DIO_ERR_INPUT, with `file` and `part` in front). */
 dio_status dio_image_recipe_parse(struct dio_ctx *ctx, const char *file, const char *part, const char *text,
                                   size_t length, struct dio_image_recipe *recipe);
 

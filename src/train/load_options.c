@@ -28,6 +28,7 @@ struct dio_load_options dio_train_load_options(const struct dio_train_options *o
     recipe->std_count = options->std.count;
     recipe->pillow = options->pillow == DIO_UNSET_INT ? 0 : (int)options->pillow;
     recipe->exif = !options->exif ? 0 : strcmp(options->exif, "apply") == 0 ? 1 : 2;
+    recipe->decode = !options->decode ? 0 : strcmp(options->decode, "exact") == 0 ? 1 : 2;
     return load;
 }
 

@@ -22,6 +22,7 @@ static dio_status add_facts(struct dio_run *run)
     DIO_PASS(dio_model_add_fact(model, "trained_on", dio_path_base(data)));
     dio_digest_hex(&run->data, hex);
     DIO_PASS(dio_model_add_fact(model, "data_sha256", hex));
+    if (model->recipe.fast_decode) DIO_PASS(dio_model_add_fact(model, "decode", "fast: large JPEGs were decoded smaller"));
     DIO_PASS(dio_model_add_fact(model, "frozen", options->train_only ? "all but what --train-only names" : options->freeze));
     dio_str_init(&receipt, run->ctx);
     dio_run_receipt_words(run, &receipt);

@@ -174,6 +174,7 @@ static dio_status fill_in(struct dio_run *run)
     if (!options->fit) options->fit = keep(options, dio_fit_name(recipe->fit));
     if (!options->interpolation) options->interpolation = keep(options, dio_interpolation_name(recipe->interpolation));
     if (!options->exif) options->exif = keep(options, recipe->ignore_exif ? "ignore" : "apply");
+    if (!options->decode && recipe->fast_decode) options->decode = "fast";
     if (options->pillow == DIO_UNSET_INT) options->pillow = (int64_t)recipe->pillow;
     for (int c = 0; c < recipe->channels; c++) { /* what was given is in the model's recipe already */
         options->mean.values[c] = recipe->mean[c];

@@ -62,7 +62,7 @@ static void compare(struct pair *pair, const char *name, const uint8_t *bytes, s
 {
     struct dio_ctx *ctx = &pair->test->ctx;
     struct asked asked = {.rng = &pair->rng};
-    const struct dio_window window = {choose, &asked};
+    const struct dio_window window = {.choose = choose, .arg = &asked};
     char words[4096];
     options.quiet = true;
     const dio_status expected = dio_picture_decode(ctx, name, bytes, size, &options, &pair->whole);
