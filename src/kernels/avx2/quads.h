@@ -11,6 +11,8 @@ typedef struct {
 } quad, weights;
 
 static inline ivec i_zero(void) { return _mm256_setzero_si256(); }
+static inline ivec i_load(const int32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
+static inline void i_store(int32_t *p, ivec value) { _mm256_storeu_si256((__m256i *)(void *)p, value); }
 static inline vec i_to_float(ivec value) { return _mm256_cvtepi32_ps(value); }
 
 static inline ivec i_dot(ivec sum, quad a, weights b)
@@ -60,8 +62,15 @@ static inline void b_store_part(uint8_t *p, vec value, int lanes)
     memcpy(p, copy, (size_t)lanes);
 }
 
+/* nv vectors side by side, `last` lanes of the last. */
+static inline void b_store_row(uint8_t *p, const vec *value, int nv, int last)
+{
+    for (int v = 0; v < nv; v++) b_store_part(p + v * LANES, value[v], v + 1 < nv ? LANES : last);
+}
+
 enum { QUAD_MAX_ROWS = PAIR_MAX_ROWS, QUAD_MAX_VECTORS = PAIR_MAX_VECTORS };
 #define QUAD_ROWS PAIR_ROWS
 #define QUAD_TILES PAIR_TILES
+#define QUAD_FINISHES FINISH(1) FINISH(2)
 
 #endif

@@ -25,4 +25,18 @@ static inline void b_store_part(uint8_t *p, vec value, int lanes)
     }
 }
 
+/* nv vectors side by side, `last` lanes of the last; each number lies in 0..255. */
+static inline __attribute__((always_inline)) void b_store_row(uint8_t *p, const vec *value, const int nv, int last)
+{
+    if (nv != 4 || last != LANES) {
+        UNROLL for (int v = 0; v < nv; v++) b_store_part(p + v * LANES, value[v], v + 1 < nv ? LANES : last);
+        return;
+    }
+    const __m512i low = _mm512_packs_epi32(_mm512_cvtps_epi32(value[0]), _mm512_cvtps_epi32(value[1]));
+    const __m512i high = _mm512_packs_epi32(_mm512_cvtps_epi32(value[2]), _mm512_cvtps_epi32(value[3]));
+    /* Packing goes by lanes of 128 bits: each has four bytes of every vector. */
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high)));
+}
+
 #endif

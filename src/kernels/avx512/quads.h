@@ -12,6 +12,8 @@ typedef struct {
 } quad, weights;
 
 static inline ivec i_zero(void) { return _mm512_setzero_si512(); }
+static inline ivec i_load(const int32_t *p) { return _mm512_loadu_si512(p); }
+static inline void i_store(int32_t *p, ivec value) { _mm512_storeu_si512(p, value); }
 static inline vec i_to_float(ivec value) { return _mm512_cvtepi32_ps(value); }
 
 static inline ivec i_dot(ivec sum, quad a, weights b)
@@ -47,5 +49,6 @@ static inline quad q_broadcast_part(const uint8_t *p, int count)
 enum { QUAD_MAX_ROWS = PAIR_MAX_ROWS, QUAD_MAX_VECTORS = PAIR_MAX_VECTORS };
 #define QUAD_ROWS PAIR_ROWS
 #define QUAD_TILES PAIR_TILES
+#define QUAD_FINISHES FINISH(1) FINISH(2) FINISH(3) FINISH(4)
 
 #endif

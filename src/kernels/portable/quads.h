@@ -15,6 +15,13 @@ typedef struct {
 } weights;
 
 static inline ivec i_zero(void) { return (ivec){0, 0, 0, 0}; }
+static inline ivec i_load(const int32_t *p)
+{
+    ivec value;
+    memcpy(&value, p, sizeof value);
+    return value;
+}
+static inline void i_store(int32_t *p, ivec value) { memcpy(p, &value, sizeof value); }
 static inline vec i_to_float(ivec value) { return (vec){(float)value[0], (float)value[1], (float)value[2], (float)value[3]}; }
 
 static inline ivec i_dot(ivec sum, quad a, weights b)
@@ -52,8 +59,19 @@ static inline void b_store_part(uint8_t *p, vec value, int lanes)
     for (int i = 0; i < lanes; i++) p[i] = (uint8_t)lrintf(value[i]);
 }
 
+/* nv vectors side by side, `last` lanes of the last. */
+static inline void b_store_row(uint8_t *p, const vec *value, int nv, int last)
+{
+    for (int v = 0; v < nv; v++) b_store_part(p + v * LANES, value[v], v + 1 < nv ? LANES : last);
+}
+
 enum { QUAD_MAX_ROWS = TILE_MAX_ROWS, QUAD_MAX_VECTORS = TILE_MAX_VECTORS };
 #define QUAD_ROWS TILE_ROWS
 #define QUAD_TILES TILES
+#ifdef __aarch64__
+#define QUAD_FINISHES FINISH(1) FINISH(2) FINISH(3) FINISH(4)
+#else
+#define QUAD_FINISHES FINISH(1) FINISH(2)
+#endif
 
 #endif

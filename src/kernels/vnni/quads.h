@@ -8,6 +8,8 @@
 typedef __m512i ivec, quad, weights;
 
 static inline ivec i_zero(void) { return _mm512_setzero_si512(); }
+static inline ivec i_load(const int32_t *p) { return _mm512_loadu_si512(p); }
+static inline void i_store(int32_t *p, ivec value) { _mm512_storeu_si512(p, value); }
 static inline vec i_to_float(ivec value) { return _mm512_cvtepi32_ps(value); }
 static inline weights q_load(const int8_t *p) { return _mm512_loadu_si512(p); }
 
@@ -37,5 +39,6 @@ static inline quad q_broadcast_part(const uint8_t *p, int count)
 enum { QUAD_MAX_ROWS = TILE_MAX_ROWS, QUAD_MAX_VECTORS = TILE_MAX_VECTORS };
 #define QUAD_ROWS TILE_ROWS
 #define QUAD_TILES TILES
+#define QUAD_FINISHES FINISH(1) FINISH(2) FINISH(3) FINISH(4)
 
 #endif
