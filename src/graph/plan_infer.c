@@ -202,6 +202,7 @@ static dio_status copy_deep_steps(struct dio_plan *plan)
             struct dio_step *copy = &plan->deep_steps[thread * plan->n_deep + i];
             *copy = plan->steps[i].step;
             copy->data_blocks = NULL;
+            copy->alone = true;
             if (copy->shared) copy->shared = plan->shared + plan->shared_bytes * (size_t)thread;
         }
     }

@@ -24,6 +24,7 @@ struct dio_softmax_rows {
     int64_t rows, columns, stride;
     float scale;        /* above zero */
     float *x;
+    float *inverse;     /* softmax: where it is not NULL, x becomes the exponentials alone, and inverse[row] one over their sum */
     const float *y;     /* softmax_dx */
 };
 typedef void dio_softmax_rows_fn(const struct dio_softmax_rows *s);

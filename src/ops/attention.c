@@ -1,14 +1,14 @@
 /* Self-attention of several heads: [N, T, 3 D] (queries, keys, values side by side, each head by head, as one linear layer
  * gives them) to [N, T, D].  For each head softmax(q k^T / sqrt(D / heads)) v.
  *
- * A piece is one head of one picture.  It packs keys and values into panels, then takes a few queries at a time: their
- * scores against all tokens, softmax, their sum over the values.  No T x T matrix is ever there; backward computes the
- * scores again. */
+ * A piece is one head of one picture, or a part of its queries.  It packs keys and values into panels, then takes a few
+ * queries at a time: their scores against all tokens, softmax, their sum over the values.  No T x T matrix is ever there;
+ * backward computes the scores again. */
 #include <math.h>
 #include <string.h>
 
 #include "base/checked.h"
-#include "ops/helpers.h"
+#include "ops/attention.h"
 
 struct attrs {
     int64_t heads;
@@ -19,16 +19,9 @@ static const struct dio_attr_def attr_defs[] = {
     {.name = NULL},
 };
 
-enum { QUERIES = 24, BACKWARD_QUERIES = 48 };
-
-/* plan_data: the geometry of a head.  Sizes count floats and are multiples of 16. */
-struct head {
-    int64_t tokens, width, dim, heads, row; /* width: D; row: 3 D */
-    int64_t stride;                         /* between rows of scores */
-    struct dio_pack across;                 /* panels of tokens: rows of keys (or values) become columns */
-    struct dio_pack along;                  /* panels of a head's channels, as they lie */
-    int64_t across_size, along_size;
-    float scale;
+enum {
+    BACKWARD_QUERIES = 64, /* under way at a time, at most */
+    PIECES = 6             /* wanted where heads and pictures are few: each has to pack keys and values */
 };
 
 static const int64_t no_offset = 0;
@@ -59,13 +52,13 @@ static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, stru
 
 /* ---- panels ---- */
 
-static void pack_across(const struct head *h, const float *rows, float *packed)
+static void pack_across(const struct dio_attention *h, const float *rows, float *packed)
 {
     dio_pack_panels(&h->across, rows, 0, dio_ceil_div(h->tokens, h->across.panel_width), packed);
 }
 
 /* dio_pack_panels would go number by number. */
-static void pack_along(const struct head *h, const float *rows, float *packed)
+static void pack_along(const struct dio_attention *h, const float *rows, float *packed)
 {
     const int64_t panel_width = h->along.panel_width;
     for (int64_t first = 0; first < h->dim; first += panel_width) {
@@ -82,7 +75,7 @@ static void pack_along(const struct head *h, const float *rows, float *packed)
 /* scores[i][t] = x[i] . packed column t; the columns behind the last token become 0. */
 static void times_across(const struct dio_step *step, const float *x, int64_t x_stride, int64_t rows, const float *packed, float *scores)
 {
-    const struct head *h = step->plan_data;
+    const struct dio_attention *h = dio_attention_of(step);
     struct dio_gemm_rows g = {.rows = rows, .taps = 1, .channels = h->dim, .x = x, .x_stride = x_stride, .y_stride = h->stride};
     for (int64_t first = 0; first < h->tokens; first += h->across.panel_width) {
         g.panel = packed + dio_pack_panel(&h->across, first / h->across.panel_width, &g.width);
@@ -95,7 +88,7 @@ static void times_across(const struct dio_step *step, const float *x, int64_t x_
 /* y[i] (+)= sum over tokens of scores[i][t] * packed row t. */
 static void times_along(const struct dio_step *step, const float *scores, int64_t rows, const float *packed, float *y, int64_t y_stride, bool add)
 {
-    const struct head *h = step->plan_data;
+    const struct dio_attention *h = dio_attention_of(step);
     struct dio_gemm_rows g = {.rows = rows, .taps = 1, .channels = h->tokens, .x = scores, .x_stride = h->stride, .y_stride = y_stride,
                               .residual_stride = y_stride};
     for (int64_t first = 0; first < h->dim; first += h->along.panel_width) {
@@ -107,44 +100,71 @@ static void times_along(const struct dio_step *step, const float *scores, int64_
     }
 }
 
-static void softmax(const struct dio_step *step, float *scores, int64_t rows)
+void dio_attention_softmax(const struct dio_step *step, float *scores, int64_t rows, float *inverse)
 {
-    const struct head *h = step->plan_data;
-    const struct dio_softmax_rows s = {.rows = rows, .columns = h->tokens, .stride = h->stride, .scale = h->scale, .x = scores};
+    const struct dio_attention *h = dio_attention_of(step);
+    const struct dio_softmax_rows s = {.rows = rows, .columns = h->tokens, .stride = h->stride, .scale = h->scale, .x = scores, .inverse = inverse};
     step->kernels->softmax_rows(&s);
+}
+
+/* ---- pieces ---- */
+
+static int64_t heads_of(const struct dio_step *step) { return step->n * dio_attention_of(step)->heads; }
+
+/* Of a head's queries. */
+static int64_t parts_of(const struct dio_step *step)
+{
+    if (step->alone) return 1;
+    return dio_min_i64(dio_ceil_div(PIECES, heads_of(step)), dio_ceil_div(dio_attention_of(step)->tokens, DIO_ATTENTION_QUERIES));
+}
+
+static struct dio_attention_piece locate_head(const struct dio_step *step, int64_t head)
+{
+    const struct dio_attention *h = dio_attention_of(step);
+    const int64_t first = head / h->heads * h->tokens, at = head % h->heads * h->dim;
+    return (struct dio_attention_piece){first * h->row + at, first * h->width + at, {0, h->tokens}};
+}
+
+int64_t dio_attention_pieces(const struct dio_step *step) { return heads_of(step) * parts_of(step); }
+
+struct dio_attention_piece dio_attention_locate(const struct dio_step *step, int64_t piece)
+{
+    const int64_t parts = parts_of(step), blocks = dio_ceil_div(dio_attention_of(step)->tokens, DIO_ATTENTION_QUERIES);
+    struct dio_attention_piece p = locate_head(step, piece / parts);
+    p.queries.begin = piece % parts * blocks / parts * DIO_ATTENTION_QUERIES;
+    p.queries.end = dio_min_i64(p.queries.end, (piece % parts + 1) * blocks / parts * DIO_ATTENTION_QUERIES);
+    return p;
 }
 
 /* ---- forward ---- */
 
-static int64_t pieces(const struct dio_step *step) { return step->n * ((const struct head *)step->plan_data)->heads; }
-
-/* The queries of piece's head of piece's picture; keys and values follow after `width` floats each. */
-static const float *queries_of(const struct dio_step *step, int64_t piece)
+/* y[i] *= inverse[i] */
+static void scale_rows(float *y, int64_t y_stride, int64_t columns, int64_t rows, const float *inverse)
 {
-    const struct head *h = step->plan_data;
-    return (const float *)step->x[0] + piece / h->heads * h->tokens * h->row + piece % h->heads * h->dim;
+    for (int64_t i = 0; i < rows; i++, y += y_stride) {
+        for (int64_t j = 0; j < columns; j++) y[j] *= inverse[i];
+    }
 }
 
-static int64_t output_offset(const struct dio_step *step, int64_t piece)
-{
-    const struct head *h = step->plan_data;
-    return piece / h->heads * h->tokens * h->width + piece % h->heads * h->dim;
-}
-
-/* scratch: packed keys, packed values, scores. */
+/* scratch: packed keys, packed values, scores, and sums where the output is narrower. */
 static void forward(const struct dio_step *step, int64_t piece, void *scratch)
 {
-    const struct head *h = step->plan_data;
+    const struct dio_attention *h = dio_attention_of(step);
+    const bool narrow = step->out[0].dtype != DIO_F32;
+    const struct dio_attention_piece p = dio_attention_locate(step, piece);
     float *keys = scratch, *values = keys + h->across_size, *scores = values + h->along_size;
-    const float *queries = queries_of(step, piece);
-    float *y = (float *)step->y[0] + output_offset(step, piece);
+    float *sums = scores + DIO_ATTENTION_QUERIES * h->stride, inverse[DIO_ATTENTION_QUERIES];
+    const float *queries = (const float *)step->x[0] + p.x;
     pack_across(h, queries + h->width, keys);
     pack_along(h, queries + 2 * h->width, values);
-    for (int64_t first = 0; first < h->tokens; first += QUERIES) {
-        const int64_t rows = dio_min_i64(QUERIES, h->tokens - first);
+    for (int64_t first = p.queries.begin; first < p.queries.end; first += DIO_ATTENTION_QUERIES) {
+        const int64_t rows = dio_min_i64(DIO_ATTENTION_QUERIES, p.queries.end - first), y_stride = narrow ? h->dim : h->width;
+        float *y = narrow ? sums : (float *)step->y[0] + p.y + first * h->width;
         times_across(step, queries + first * h->row, h->row, rows, keys, scores);
-        softmax(step, scores, rows);
-        times_along(step, scores, rows, values, y + first * h->width, h->width, false);
+        dio_attention_softmax(step, scores, rows, inverse);
+        times_along(step, scores, rows, values, y, y_stride, false);
+        scale_rows(y, y_stride, h->dim, rows, inverse);
+        for (int64_t i = 0; narrow && i < rows; i++) dio_written_floats(step, p.y + (first + i) * h->width, h->dim, sums + i * h->dim);
     }
 }
 
@@ -153,7 +173,7 @@ static void forward(const struct dio_step *step, int64_t piece, void *scratch)
 /* packed[t] += sum over rows i of scores[i][t] * x[i]; packed as pack_along has it. */
 static void add_outer(const struct dio_step *step, const float *scores, const float *x, int64_t x_stride, int64_t rows, float *packed)
 {
-    const struct head *h = step->plan_data;
+    const struct dio_attention *h = dio_attention_of(step);
     const struct dio_gemm_run run = {0, 0, (int32_t)rows};
     struct dio_gemm_outer g = {.runs = &run, .n_runs = 1, .x = scores, .x_step = h->stride, .dy_step = x_stride, .channels = h->tokens};
     for (int64_t first = 0; first < h->dim; first += h->along.panel_width) {
@@ -165,7 +185,7 @@ static void add_outer(const struct dio_step *step, const float *scores, const fl
 }
 
 /* The opposite of pack_along. */
-static void unpack(const struct head *h, const float *packed, float *rows, bool add)
+static void unpack(const struct dio_attention *h, const float *packed, float *rows, bool add)
 {
     for (int64_t first = 0; first < h->dim; first += h->along.panel_width) {
         int width;
@@ -179,21 +199,23 @@ static void unpack(const struct head *h, const float *packed, float *rows, bool 
 /* With p the softmax and s what went into it: dv = p^T dy, dp = dy v^T, ds = p (dp - sum(p dp)), dq = ds k, dk = ds^T q. */
 static void backward(const struct dio_step *step, int64_t piece, void *scratch)
 {
-    const struct head *h = step->plan_data;
+    const struct dio_attention *h = dio_attention_of(step);
     float *keys_across = scratch, *values_across = keys_across + h->across_size, *keys_along = values_across + h->across_size;
     float *dk = keys_along + h->along_size, *dv = dk + h->along_size, *scores = dv + h->along_size;
     float *slopes = scores + BACKWARD_QUERIES * h->stride;
-    const float *queries = queries_of(step, piece), *dy = step->dy[0] + output_offset(step, piece);
-    float *dx = step->dx[0] + (queries - (const float *)step->x[0]);
+    const struct dio_attention_piece p = locate_head(step, piece);
+    const float *queries = (const float *)step->x[0] + p.x, *dy = step->dy[0] + p.y;
+    float *dx = step->dx[0] + p.x;
     pack_across(h, queries + h->width, keys_across);
     pack_across(h, queries + 2 * h->width, values_across);
     pack_along(h, queries + h->width, keys_along);
     memset(dk, 0, (size_t)(2 * h->along_size) * sizeof *dk);
-    for (int64_t first = 0; first < h->tokens; first += BACKWARD_QUERIES) {
-        const int64_t rows = dio_min_i64(BACKWARD_QUERIES, h->tokens - first);
+    const int64_t blocks = dio_ceil_div(h->tokens, BACKWARD_QUERIES), block = dio_ceil_div(h->tokens, blocks);
+    for (int64_t first = 0; first < h->tokens; first += block) {
+        const int64_t rows = dio_min_i64(block, h->tokens - first);
         const float *q = queries + first * h->row, *g = dy + first * h->width;
         times_across(step, q, h->row, rows, keys_across, scores);
-        softmax(step, scores, rows);
+        dio_attention_softmax(step, scores, rows, NULL);
         add_outer(step, scores, g, h->width, rows, dv);
         times_across(step, g, h->width, rows, values_across, slopes);
         const struct dio_softmax_rows s = {.rows = rows, .columns = h->tokens, .stride = h->stride, .scale = h->scale, .x = slopes, .y = scores};
@@ -207,7 +229,7 @@ static void backward(const struct dio_step *step, int64_t piece, void *scratch)
 
 static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const struct dio_step_wants *wants)
 {
-    struct head *h = dio_step_data(ctx, step, sizeof *h);
+    struct dio_attention *h = dio_step_data(ctx, step, sizeof *h);
     if (!h) return DIO_ERR_ENV;
     const int panel_width = step->kernels->panel_width, vector_width = step->kernels->vector_width;
     h->heads = ((const struct attrs *)step->attrs)->heads;
@@ -225,12 +247,17 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
     h->across_size = round_16(dio_pack_size(&h->across));
     h->along_size = round_16(dio_pack_size(&h->along));
     step->plan_data = h;
-    step->scratch_bytes = (size_t)(h->across_size + h->along_size + QUERIES * h->stride) * sizeof(float);
-    dio_add_forward(step, forward, pieces);
+    if (step->in[0].dtype == DIO_BF16) {
+        dio_attention_bf16_prepare(step);
+        return DIO_OK;
+    }
+    step->precision = DIO_PRECISION_F32;
+    step->scratch_bytes = (size_t)(h->across_size + h->along_size + DIO_ATTENTION_QUERIES * (h->stride + h->dim)) * sizeof(float);
+    dio_add_forward(step, forward, dio_attention_pieces);
     if (!wants->dx[0]) return DIO_OK;
     step->reads_x = true;
     step->scratch_bytes = (size_t)(2 * h->across_size + 3 * h->along_size + 2 * BACKWARD_QUERIES * h->stride) * sizeof(float);
-    dio_add_backward(step, backward, pieces);
+    dio_add_backward(step, backward, heads_of);
     return DIO_OK;
 }
 
@@ -245,6 +272,7 @@ const struct dio_op dio_op_attention = {
     .attrs = attr_defs,
     .min_inputs = 1,
     .max_inputs = 1,
+    .narrow = DIO_BF16_READS | DIO_BF16_WRITES,
     .infer = infer,
     .prepare = prepare,
     .cases = cases,

@@ -39,13 +39,15 @@ static struct dio_range row_range(const struct dio_step *step, int64_t piece)
     return dio_block(step->n * dio_image_rows(&step->in[0]), dio_block_rows(dio_channels(&step->in[0])), piece);
 }
 
+/* scratch: a piece of f32, where the output is narrower. */
 static void forward(const struct dio_step *step, int64_t piece, void *scratch)
 {
-    (void)scratch;
     const struct dio_range rows = row_range(step, piece);
     struct dio_layer_norm norm = norm_of(step, rows);
-    norm.out = (float *)step->y[0] + rows.begin * norm.channels;
+    const int64_t at = rows.begin * norm.channels;
+    norm.out = dio_write_floats(step, at, scratch);
     step->kernels->layer_norm(&norm);
+    dio_written_floats(step, at, norm.rows * norm.channels, scratch);
 }
 
 static void input_gradient(const struct dio_step *step, int64_t piece, void *scratch)
@@ -91,6 +93,10 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
     (void)ctx;
     bool of_params = wants->dparam[WEIGHT] || wants->dparam[BIAS];
     dio_add_forward(step, forward, dio_pieces_rows);
+    if (step->out[0].dtype != DIO_F32) {
+        const int64_t channels = dio_channels(&step->in[0]);
+        step->scratch_bytes = (size_t)(dio_block_rows(channels) * channels) * sizeof(float);
+    }
     step->reads_x = of_params || wants->dx[0];
     step->in_place = !step->reads_x;
     if (of_params) {
@@ -112,6 +118,7 @@ const struct dio_op dio_op_layer_norm = {
     .attrs = attr_defs,
     .min_inputs = 1,
     .max_inputs = 1,
+    .narrow = DIO_BF16_WRITES, /* what it reads stays f32: a transformer's sum of all its blocks */
     .infer = infer,
     .prepare = prepare,
     .cases = cases,

@@ -156,6 +156,7 @@ struct dio_step {
 
     /* Bound by the plan before a run. */
     int64_t n;                                /* images in this run, at most in[0].shape.dims[0] */
+    bool alone;                               /* one thread runs all pieces: cutting finely shares nothing */
     uint64_t seed, step_index;                /* for dropout */
     const void *x[DIO_OP_MAX_INPUTS];
     void *y[DIO_OP_MAX_OUTPUTS];

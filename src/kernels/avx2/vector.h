@@ -32,11 +32,10 @@ static inline vec v_min(vec a, vec b) { return _mm256_min_ps(a, b); }
 static inline vec v_abs(vec a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
 /* Where x is below zero a, else b. */
 static inline vec v_below_zero(vec x, vec a, vec b) { return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, v_zero(), _CMP_LT_OQ)); }
-/* 2^n, n in the lowest bits of a float that 1.5 * 2^23 was added to; -126 <= n <= 127. */
-static inline vec v_pow2(vec shifted)
+/* value * 2^n, n in the lowest bits of a float that 1.5 * 2^23 was added to; value and product are normal numbers. */
+static inline vec v_scale(vec value, vec shifted)
 {
-    const __m256i bits = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
-    return _mm256_castsi256_ps(_mm256_add_epi32(bits, _mm256_set1_epi32(0x3f800000)));
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(value), _mm256_slli_epi32(_mm256_castps_si256(shifted), 23)));
 }
 
 static inline __m256i v_mask(int lanes)

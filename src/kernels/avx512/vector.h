@@ -31,11 +31,10 @@ static inline vec v_min(vec a, vec b) { return _mm512_min_ps(a, b); }
 static inline vec v_abs(vec a) { return _mm512_abs_ps(a); }
 /* Where x is below zero a, else b. */
 static inline vec v_below_zero(vec x, vec a, vec b) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, v_zero(), _CMP_LT_OQ), b, a); }
-/* 2^n, n in the lowest bits of a float that 1.5 * 2^23 was added to; -126 <= n <= 127. */
-static inline vec v_pow2(vec shifted)
+/* value * 2^n, n in the lowest bits of a float that 1.5 * 2^23 was added to; value and product are normal numbers. */
+static inline vec v_scale(vec value, vec shifted)
 {
-    const __m512i bits = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
-    return _mm512_castsi512_ps(_mm512_add_epi32(bits, _mm512_set1_epi32(0x3f800000)));
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(value), _mm512_slli_epi32(_mm512_castps_si512(shifted), 23)));
 }
 
 /* One load for a whole row of multiply-adds: written out, or compilers fold the broadcast into each of them. */

@@ -71,8 +71,8 @@ static inline vec v_below_zero(vec x, vec a, vec b)
     const lane_bits mask = x < v_zero();
     return (vec)((mask & (lane_bits)a) | (~mask & (lane_bits)b));
 }
-/* 2^n, n in the lowest bits of a float that 1.5 * 2^23 was added to; -126 <= n <= 127. */
-static inline vec v_pow2(vec shifted) { return (vec)(((lane_bits)shifted << 23) + 0x3f800000); }
+/* value * 2^n, n in the lowest bits of a float that 1.5 * 2^23 was added to; value and product are normal numbers. */
+static inline vec v_scale(vec value, vec shifted) { return (vec)((lane_bits)value + ((lane_bits)shifted << 23)); }
 
 static inline vec v_load_part(const float *p, int lanes)
 {
