@@ -108,9 +108,18 @@ diopter_status diopter_model_open(diopter_context *context, const char *path, co
     return api_status(status);
 }
 
+/* Where the weights came from takes reading them whole: done when somebody asks, not for a prediction. */
+static dio_status hash_source(const diopter_model *model)
+{
+    diopter_model *own = (diopter_model *)(uintptr_t)model;
+    return dio_loaded_hash(&own->loaded);
+}
+
 diopter_status diopter_model_describe(const diopter_model *model, diopter_model_info *info)
 {
     const struct dio_loaded *loaded = &model->loaded;
+    const dio_status hashed = hash_source(model);
+    if (hashed != DIO_OK) return api_status(hashed);
     const struct dio_model *m = loaded->model;
     diopter_model_info out = {.size = info->size};
     out.format = loaded->is_run ? "run folder" : loaded->has_weights && loaded->weights.format ? loaded->weights.format : "";
@@ -170,7 +179,7 @@ bool diopter_model_tensor(const diopter_model *model, size_t i, diopter_tensor_i
 bool diopter_model_fact(const diopter_model *model, size_t i, const char **key, const char **value)
 {
     const struct dio_model *m = model->loaded.model;
-    if (!m || i >= m->n_provenance) return false;
+    if (hash_source(model) != DIO_OK || !m || i >= m->n_provenance) return false;
     *key = m->provenance[i].key;
     *value = m->provenance[i].value;
     return true;
@@ -309,6 +318,7 @@ static dio_status export_model(struct dio_ctx *ctx, const diopter_model *model, 
     }
     DIO_PASS(dio_loaded_need_model(ctx, &model->loaded));
     DIO_PASS(check_target(ctx, model, path, api_extra_flag(options, "overwrite", DIOPTER_FOR_EXPORT)));
+    DIO_PASS(hash_source(model));
     return dio_model_export(ctx, model->loaded.model, path, &how);
 }
 

@@ -90,7 +90,7 @@ static const struct dio_format *recognise(const char *path, const unsigned char 
 dio_status dio_format_blob(struct dio_ctx *ctx, const char *path, struct dio_blob *blob)
 {
     /* Below this, a copy costs little and cannot change under us. */
-    enum { MAP_FROM = 64 << 20 };
+    enum { MAP_FROM = 4 << 20 };
     DIO_PASS(dio_blob_read(ctx, path, DIO_READ_MAP, 0, NULL, blob));
     if (!blob->mapped || blob->size >= MAP_FROM) return DIO_OK;
     struct dio_blob copy;

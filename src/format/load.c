@@ -333,7 +333,6 @@ static dio_status load_classes(struct loading *loading)
 static dio_status load_provenance(struct loading *loading)
 {
     struct dio_model *model = loading->out->model;
-    struct dio_weights *weights = &loading->out->weights;
     const char *text = meta(loading, DIO_META_PROVENANCE);
     if (text && own_file(loading)) {
         struct dio_metadata_texts texts;
@@ -346,12 +345,6 @@ static dio_status load_provenance(struct loading *loading)
         return status;
     }
     DIO_PASS(dio_model_add_fact(model, "source", dio_path_base(loading->out->weights_path)));
-    if (weights->source_count == 1 && weights->blobs[0].data) {
-        char hex[65];
-        struct dio_digest digest = dio_sha256_of(weights->blobs[0].data, weights->blobs[0].size);
-        dio_digest_hex(&digest, hex);
-        DIO_PASS(dio_model_add_fact(model, "source_sha256", hex));
-    }
     if (loading->has_config && loading->config.license) return dio_model_add_fact(model, "license", loading->config.license);
     return DIO_OK;
 }
@@ -396,6 +389,15 @@ static dio_status check_config_classes(struct loading *loading)
                     "num_classes is %lld, the head in %s has %lld", told, loading->out->weights_path, there);
 }
 
+/* Of mapped files: they are read again where they are wanted. */
+static void drop_pages(const struct dio_weights *weights)
+{
+    for (size_t i = 0; i < weights->source_count; i++) {
+        const struct dio_blob *blob = &weights->blobs[i];
+        if (blob->mapped) dio_drop_pages(blob->data, blob->size);
+    }
+}
+
 static dio_status finish(struct loading *loading)
 {
     struct dio_model *model = loading->out->model;
@@ -411,10 +413,7 @@ static dio_status finish(struct loading *loading)
     model->origin_prefix = copy;
     DIO_PASS(load_classes(loading));
     DIO_PASS(load_provenance(loading));
-    for (size_t i = 0; i < loading->out->weights.source_count; i++) {
-        const struct dio_blob *blob = &loading->out->weights.blobs[i];
-        if (blob->mapped) dio_drop_pages(blob->data, blob->size);
-    }
+    drop_pages(&loading->out->weights);
     return DIO_OK;
 }
 
@@ -497,6 +496,17 @@ static dio_status load_scratch(struct loading *loading, const char *tag)
     out->model->recipe = recipe;
     dio_graph_init_params(out->model->graph, options->seed);
     return dio_model_add_fact(out->model, "source", "trained from scratch");
+}
+
+dio_status dio_loaded_hash(struct dio_loaded *loaded)
+{
+    const struct dio_weights *weights = &loaded->weights;
+    if (!loaded->model || loaded->sha256[0] || weights->source_count != 1 || !weights->blobs[0].data) return DIO_OK;
+    const struct dio_digest digest = dio_sha256_of(weights->blobs[0].data, weights->blobs[0].size);
+    dio_digest_hex(&digest, loaded->sha256);
+    drop_pages(weights);
+    const bool told = dio_weights_meta(weights, DIO_META_VERSION) && dio_weights_meta(weights, DIO_META_PROVENANCE);
+    return told ? DIO_OK : dio_model_add_fact(loaded->model, "source_sha256", loaded->sha256);
 }
 
 /* For dio_loaded_check_output. */

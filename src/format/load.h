@@ -47,6 +47,7 @@ struct dio_loaded {
     char *weights_path;         /* the file that was read (in a folder: that in it); NULL for arch:TAG */
     char *folder, *classes_file; /* what was named, where it is a folder; --classes FILE; else NULL */
     struct dio_weights weights; /* as the file has them; for info, and freed by dio_loaded_free */
+    char sha256[65];            /* of the one file that was read, once dio_loaded_hash was asked; "": several, or none */
     bool has_weights;
     bool scratch;               /* arch:TAG */
     bool is_run;                /* a folder that diopter train wrote */
@@ -64,6 +65,9 @@ dio_status dio_model_load(struct dio_ctx *ctx, const char *path, const struct di
 dio_status dio_loaded_scan(struct dio_ctx *ctx, struct dio_loaded *loaded);
 /* Is the file what it was, when weights are read from its mapping?  (Row S20.) */
 dio_status dio_loaded_check(struct dio_ctx *ctx, const struct dio_loaded *loaded);
+/* Fills `sha256`; for weights of others it becomes a fact of the model, too.  Reads the whole file: for who shows or keeps
+ * where weights came from. */
+dio_status dio_loaded_hash(struct dio_loaded *loaded);
 /* Hands the messages to the context's sink. */
 void dio_loaded_say(struct dio_ctx *ctx, const struct dio_loaded *loaded);
 /* Row A7: refuses an output that is, by any name, one of the files that the model was read from (weights and shards, index,

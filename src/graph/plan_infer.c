@@ -132,13 +132,19 @@ static dio_status place_values(struct dio_plan *plan)
     return DIO_OK;
 }
 
-static void scale_rows(const struct dio_param *param, float *out)
+struct scaling {
+    const struct dio_param *param;
+    float *out;
+};
+
+static void scale_row(void *arg, int64_t k, int thread)
 {
-    const float *in = param->data;
-    const int64_t rows = param->shape.dims[0], each = dio_shape_elements(&param->shape) / rows;
-    for (int64_t k = 0; k < rows; k++) {
-        for (int64_t i = k * each; i < (k + 1) * each; i++) out[i] = (float)(in[i] * param->row_scale[k]);
-    }
+    (void)thread;
+    const struct scaling *job = arg;
+    const float *in = job->param->data;
+    const double scale = job->param->row_scale[k];
+    const int64_t each = dio_shape_elements(&job->param->shape) / job->param->shape.dims[0];
+    for (int64_t i = k * each; i < (k + 1) * each; i++) job->out[i] = (float)(in[i] * scale);
 }
 
 static dio_status room_for_scaling(struct dio_ctx *ctx, const struct dio_graph *graph, float **room)
@@ -177,7 +183,8 @@ static dio_status take_weights(struct dio_plan *plan, const struct dio_graph *gr
         struct dio_plan_step *slot = &plan->steps[i];
         const struct dio_param *weight = slot->step.n_params > 0 ? &graph->params[slot->params[0]] : NULL;
         if (weight && weight->row_scale) {
-            scale_rows(weight, room);
+            struct scaling job = {weight, room};
+            dio_team_for(plan->team, weight->shape.dims[0], scale_row, &job);
             slot->step.param[0] = room;
         }
         dio_plan_pack_step(plan, slot);

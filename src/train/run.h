@@ -37,7 +37,6 @@ struct dio_run {
     struct dio_receipt_line *receipt;   /* of the frozen tensors, before */
     size_t n_receipt;
     struct dio_digest frozen;           /* over all of them */
-    char source_hash[65];               /* of the weights file that was loaded; "": several files, or none */
     struct dio_digest data, class_list;
     struct dio_str recipe;              /* resolved, as text */
     struct dio_str class_text;          /* names, for messages */

@@ -187,18 +187,14 @@ static dio_status fill_in(struct dio_run *run)
 /* Facts that the model was stored with are those of the one it is tuned from. */
 static dio_status inherit(struct dio_run *run)
 {
-    const struct dio_weights *weights = &run->loaded.weights;
     struct dio_model *model = run->model;
     if (run->loaded.scratch) return DIO_OK;
-    if (weights->source_count == 1 && weights->blobs[0].data) {
-        struct dio_digest digest = dio_sha256_of(weights->blobs[0].data, weights->blobs[0].size);
-        dio_digest_hex(&digest, run->source_hash);
-    }
+    DIO_PASS(dio_loaded_hash(&run->loaded));
     const char *known = dio_model_fact(model, "source_sha256");
-    if (known && strcmp(known, run->source_hash) == 0) return DIO_OK; /* of this very file: foreign weights */
+    if (known && strcmp(known, run->loaded.sha256) == 0) return DIO_OK; /* of this very file: foreign weights */
     DIO_PASS(dio_model_prefix_facts(model, "base_"));
     DIO_PASS(dio_model_add_fact(model, "source", dio_path_base(run->options->model)));
-    return run->source_hash[0] ? dio_model_add_fact(model, "source_sha256", run->source_hash) : DIO_OK;
+    return run->loaded.sha256[0] ? dio_model_add_fact(model, "source_sha256", run->loaded.sha256) : DIO_OK;
 }
 
 dio_status dio_run_open_model(struct dio_run *run)

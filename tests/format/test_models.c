@@ -178,6 +178,8 @@ static void what_plain_files_lack(void **state)
     assert_true(says(&loaded, "architecture resnet8_cifar, from key names"));
     assert_true(says(&loaded, "preprocessing assumed"));
     assert_same_weights(loaded.model, model);
+    assert_null(dio_model_fact(loaded.model, "source_sha256")); /* not before somebody asks */
+    assert_ok(&test, dio_loaded_hash(&loaded));
     assert_non_null(dio_model_fact(loaded.model, "source_sha256"));
     assert_string_equal(dio_model_fact(loaded.model, "source"), "x.safetensors");
     dio_loaded_free(&test.ctx, &loaded);
