@@ -10,7 +10,10 @@ figure is the median over the rounds of pictures a second.  Peers in their best 
   torch      eager, channels_last, inference mode (bf16 rows: autocast)
   torch mkl  the same with MKL told by a preloaded two-line library that the CPU is Intel's (AMD only; needs a C compiler)
   compiled   torch.compile with frozen weights
-  ort        ONNX Runtime, all graph optimisations (int8 rows: static quantisation in QDQ form)
+  ort        ONNX Runtime, all graph optimisations; int8 rows: static quantisation in QDQ form, weights by channel with all their
+             bits, activations unsigned and signed in turn, of which the faster counts
+
+Rows below f32 have Diopter's own wider precisions beside them, as they come and (direct f32) without Winograd's shortcut.
 
 A peer that cannot run a row is shown as "-" with the reason on standard error.
 """
@@ -106,7 +109,8 @@ def onnx_file(job, folder):
     if job["precision"] != "int8":
         return path
     from onnxruntime import quantization
-    low = os.path.join(folder, f"{job['model']}.int8.onnx")
+    signed = job["peer"] == "ort s8s8"
+    low = os.path.join(folder, f"{job['model']}.{'s8s8' if signed else 'u8s8'}.onnx")
     if not os.path.exists(low):
         class Reader(quantization.CalibrationDataReader):
             def __init__(self):
@@ -116,8 +120,10 @@ def onnx_file(job, folder):
                 return self.left.pop() if self.left else None
         ready = os.path.join(folder, f"{job['model']}.ready.onnx")
         quantization.shape_inference.quant_pre_process(path, ready)
-        quantization.quantize_static(ready, low, Reader(), quant_format=quantization.QuantFormat.QDQ, per_channel=True,
-                                     activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8)
+        quantization.quantize_static(ready, low + ".part", Reader(), quant_format=quantization.QuantFormat.QDQ, per_channel=True,
+                                     reduce_range=False, weight_type=quantization.QuantType.QInt8,
+                                     activation_type=quantization.QuantType.QInt8 if signed else quantization.QuantType.QUInt8)
+        os.replace(low + ".part", low)
     return low
 
 
@@ -134,7 +140,7 @@ def ort_runner(job):
 
 
 def worker(job):
-    run = ort_runner(job) if job["peer"] == "ort" else torch_runner(job)
+    run = ort_runner(job) if job["peer"].startswith("ort") else torch_runner(job)
     run()
     run()
     print("ready", flush=True)
@@ -188,13 +194,13 @@ class Peer:
 
 
 class Ours:
-    name = "diopter"
-
-    def __init__(self, program, job):
-        self.times, self.shares, self.alive = [], [], True
+    def __init__(self, program, job, name="diopter", options=()):
+        self.name, self.times, self.shares, self.alive = name, [], [], True
         self.command = [program, "bench", f"arch:{job['model']}", "--json", "--quiet", "--batch-size", str(job["batch"]), "--threads", str(job["threads"])]
         self.train = job["precision"] == "train"
         self.command += ["--train-step"] if self.train else ["--precision", job["precision"]]
+        self.command += options
+        self.peak = {"bf16": "bf16_all_threads", "int8": "int8_all_threads"}.get(job["precision"], "fma_all_threads")
 
     def measure(self):
         if not self.alive:
@@ -210,7 +216,7 @@ class Ours:
             return
         self.times.append(out["seconds"])
         flops = 2 * sum(layer["macs"] for layer in out["layers"]) * out["batch"]
-        self.shares.append(flops / out["seconds"] / out["fma_all_threads"])
+        self.shares.append(flops / out["seconds"] / out.get(self.peak, out["fma_all_threads"]))
 
     def close(self):
         pass
@@ -230,7 +236,7 @@ def shim_library(folder):
 
 def peers_of(precision, shim):
     if precision == "int8":
-        return ["ort"]
+        return ["ort u8s8", "ort s8s8"]
     if precision == "train":
         return ["torch"] + (["torch mkl"] if shim else [])
     if precision == "bf16":
@@ -238,10 +244,21 @@ def peers_of(precision, shim):
     return ["torch"] + (["torch mkl"] if shim else []) + ["compiled", "ort"]
 
 
+def ours_of(program, job):
+    """Diopter, and its own wider precisions beside a narrow one."""
+    out = [Ours(program, job)]
+    if job["precision"] in ("bf16", "int8"):
+        f32 = {**job, "precision": "f32"}
+        out += [Ours(program, f32, "diopter f32"), Ours(program, f32, "diopter direct f32", ["--exact"])]
+    if job["precision"] == "int8":
+        out.append(Ours(program, {**job, "precision": "bf16"}, "diopter bf16"))
+    return out
+
+
 def compare(options, row, threads, folder, shim):
     label, name, batch, precision = row
     job = {"model": name, "batch": batch, "precision": precision, "threads": threads, "folder": folder}
-    everyone = [Ours(options.program, job)] + [Peer({**job, "peer": peer}, shim) for peer in peers_of(precision, shim)]
+    everyone = ours_of(options.program, job) + [Peer({**job, "peer": peer}, shim) for peer in peers_of(precision, shim)]
     for _ in range(options.rounds):
         for one in everyone:
             one.measure()
@@ -249,6 +266,8 @@ def compare(options, row, threads, folder, shim):
     for one in everyone:
         one.close()
         out[one.name] = batch / statistics.median(one.times) if one.times else None
+    if precision == "int8":
+        out["ort"] = max(filter(None, (out["ort u8s8"], out["ort s8s8"])), default=None)
     out["share"] = statistics.median(everyone[0].shares) if everyone[0].shares else None
     return out
 
@@ -257,8 +276,8 @@ def shown(out):
     ours = out["diopter"]
     parts = [f"{out['row']:34s} {out['threads']}T  diopter {ours:8.1f}/s" if ours else f"{out['row']:34s} {out['threads']}T  diopter      -  "]
     if out["share"]:
-        parts.append(f"{100 * out['share']:3.0f} % of FMA peak")
-    for peer in ("torch", "torch mkl", "compiled", "ort"):
+        parts.append(f"{100 * out['share']:3.0f} % of peak")
+    for peer in ("torch", "torch mkl", "compiled", "ort", "ort u8s8", "ort s8s8", "diopter f32", "diopter direct f32", "diopter bf16"):
         if out.get(peer):
             parts.append(f"{peer} {out[peer]:.1f}" + (f" ({ours / out[peer]:.2f} x)" if ours else ""))
     return "  ".join(parts)
