@@ -1,4 +1,6 @@
 /* Ceilings of the machine, and what each layer of a model reaches of them. */
+#include <math.h>
+
 #include "api/bench.h"
 #include "api/private.h"
 #include "arch/arch.h"
@@ -13,7 +15,7 @@ struct layers {
     double whole;      /* median of whole runs */
     struct api_bench_step step; /* of training; whole 0: not asked for */
     enum dio_precision precision;
-    const char *calibrate;
+    struct dio_calibrate_options calibrate;
     struct api_bench_pictures_result pictures;
     int64_t batch;
     bool exact;        /* dio_plan_options.exact */
@@ -75,7 +77,7 @@ static dio_status bench_model(struct dio_ctx *ctx, const struct dio_model *m, st
     in = api_bench_input(ctx, m, l->batch);
     if (!in) return DIO_ERR_ENV;
     if (l->precision == DIO_PRECISION_INT8) {
-        DIO_TRY(l->calibrate ? dio_calibrate(ctx, m, l->calibrate, &ranges) : dio_calibrate_pixels(ctx, m, in, l->batch, &ranges));
+        DIO_TRY(l->calibrate.path ? dio_calibrate(ctx, m, &l->calibrate, &ranges) : dio_calibrate_pixels(ctx, m, in, l->batch, &ranges));
     }
     options.ranges = ranges;
     DIO_TRY(dio_plan_infer(ctx, m->graph, m->graph->inputs, 1, &output, 1, &options, &l->plan));
@@ -181,7 +183,7 @@ diopter_status diopter_bench(diopter_context *context, diopter_model *model, con
     layers.batch = api_extra_whole(options, "batch_size", DIOPTER_FOR_BENCH);
     layers.exact = api_extra_flag(options, "exact", DIOPTER_FOR_BENCH);
     layers.precision = api_precision(options, DIOPTER_FOR_BENCH);
-    layers.calibrate = api_extra(options, "calibrate", DIOPTER_FOR_BENCH);
+    layers.calibrate = (struct dio_calibrate_options){.path = api_extra(options, "calibrate", DIOPTER_FOR_BENCH), .most_loss = INFINITY};
     const bool step = api_extra_flag(options, "train_step", DIOPTER_FOR_BENCH);
     const char *pictures = api_extra(options, "pictures", DIOPTER_FOR_BENCH);
     if (step && !model) status = dio_fail(ctx, DIO_ERR_USAGE, "A3", NULL, "--train-step needs a model");

@@ -59,6 +59,15 @@ static size_t top_of(const struct dio_evaluation *rows, size_t row)
     return best;
 }
 
+/* Probability of the first class. */
+static double confidence_of(const struct dio_evaluation *rows, size_t row)
+{
+    const float *logits = rows->logits + row * rows->n_classes, most = logits[top_of(rows, row)];
+    double sum = 0;
+    for (size_t i = 0; i < rows->n_classes; i++) sum += exp((double)(logits[i] - most));
+    return 1 / sum;
+}
+
 /* What bytes cost on these pictures: the same in f32 beside it. */
 static dio_status tell_cost(struct dio_ctx *ctx, const struct dio_model *model, const struct dio_dataset *dataset, const uint32_t *items,
                             size_t count, const struct dio_evaluate_options *how, const struct dio_evaluation *rows,
@@ -72,9 +81,14 @@ static dio_status tell_cost(struct dio_ctx *ctx, const struct dio_model *model, 
     DIO_TRY(dio_evaluate(ctx, model, dataset, items, count, &f32, &exact));
     DIO_TRY(dio_metrics_compute(ctx, exact.logits, exact.labels, exact.count, measures, &of_exact));
     size_t same = 0;
-    for (size_t i = 0; i < rows->count && i < exact.count; i++) same += top_of(rows, i) == top_of(&exact, i);
-    dio_say(ctx, DIO_LEVEL_NOTE, NULL, NULL, "int8: top-1 %.4f, f32 %.4f; calibration error %.4f, f32 %.4f; the same first class on %zu of %zu",
-            metrics->top1, of_exact.top1, metrics->ece, of_exact.ece, same, rows->count);
+    double surer = 0;
+    for (size_t i = 0; i < rows->count && i < exact.count; i++) {
+        same += top_of(rows, i) == top_of(&exact, i);
+        surer += confidence_of(rows, i) - confidence_of(&exact, i);
+    }
+    dio_say(ctx, DIO_LEVEL_NOTE, NULL, NULL,
+            "int8: top-1 %.4f, f32 %.4f; calibration error %.4f, f32 %.4f; the same first class on %zu of %zu; confidence differs by %+.4f in the mean",
+            metrics->top1, of_exact.top1, metrics->ece, of_exact.ece, same, rows->count, rows->count ? surer / (double)rows->count : 0.0);
 fail:
     dio_metrics_free(&of_exact);
     dio_evaluation_free(ctx, &exact);
@@ -102,7 +116,7 @@ static dio_status judge(struct dio_ctx *ctx, const struct dio_model *model, cons
     size_t count = 0;
     struct dio_evaluation rows = {0};
     enum dio_precision precision;
-    const char *calibrate;
+    struct dio_calibrate_options calibrate;
     DIO_PASS(api_precision_of(ctx, options, use, &precision, &calibrate));
     const struct dio_evaluate_options how = {.batch = api_extra_whole(options, "batch_size", use), .precision = precision,
                                              .calibrate = calibrate,

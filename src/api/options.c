@@ -58,7 +58,13 @@ static const struct extra extras[] = {
      "of the arithmetic; bf16: products of bfloat16 summed in f32, faster where the CPU has AVX512_BF16 or AMX; int8: of bytes, with "
      "--calibrate", EVALUATE | PREDICT | BENCH},
     {"calibrate", DIO_OPTION_T_TEXT, "PATH", NULL, NULL, 0, 0, "Output",
-     "pictures whose numbers give an int8 model its ranges; 128 are taken (bench makes some up)", EVALUATE | PREDICT | BENCH},
+     "pictures whose numbers give an int8 model its ranges; 128 are taken (bench makes some up); or what --save-calibration wrote",
+     EVALUATE | PREDICT | BENCH},
+    {"save_calibration", DIO_OPTION_T_TEXT, "FILE.json", NULL, NULL, 0, 0, "Output",
+     "write the ranges and which layers stay wide, for --calibrate FILE.json", EVALUATE | PREDICT},
+    {"int8_loss", DIO_OPTION_T_NUMBER, "SHARE", "0.2", NULL, 0, 1000, "Output",
+     "how much int8 may change the scores of calibration pictures, of their standard deviation: beyond it the layers that lose the "
+     "most stay in bf16, and are named", EVALUATE | PREDICT},
     {"exact", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output",
      "convolutions term by term: no algorithm that is faster and changes the last digits (Winograd)", EVALUATE | PREDICT | BENCH},
     {"precision", DIO_OPTION_T_CHOICE, "TYPE", "f32", "f32|f16|bf16", 0, 0, "Output", "of the written weights", EXPORT},
@@ -335,11 +341,15 @@ enum dio_precision api_precision(const diopter_options *options, unsigned use)
 }
 
 dio_status api_precision_of(struct dio_ctx *ctx, const diopter_options *options, unsigned use, enum dio_precision *precision,
-                            const char **calibrate)
+                            struct dio_calibrate_options *calibrate)
 {
     *precision = api_precision(options, use);
-    *calibrate = api_extra(options, "calibrate", use);
-    if (*precision == DIO_PRECISION_INT8 && !*calibrate && use != BENCH) {
+    *calibrate = (struct dio_calibrate_options){.path = api_extra(options, "calibrate", use), .save = api_extra(options, "save_calibration", use),
+                                                .most_loss = api_extra_number(options, "int8_loss", use)};
+    if (calibrate->save && !dio_calibration_is_file(calibrate->save)) {
+        return dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "--save-calibration: the name has to end in .json");
+    }
+    if (*precision == DIO_PRECISION_INT8 && !calibrate->path) {
         return dio_fail(ctx, DIO_ERR_USAGE, "A3", NULL, "--precision int8 needs --calibrate PATH: pictures like those to come");
     }
     return DIO_OK;

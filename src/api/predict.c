@@ -16,7 +16,7 @@ diopter_status diopter_predict(diopter_model *model, const char *const *paths, s
         const unsigned use = DIOPTER_FOR_PREDICT;
         const char *scores = api_extra(options, "scores", use), *format = api_extra(options, "format", use);
         enum dio_precision precision;
-        const char *calibrate;
+        struct dio_calibrate_options calibrate;
         status = api_precision_of(ctx, options, use, &precision, &calibrate);
         const struct dio_predict_options how = {
             .paths = paths,

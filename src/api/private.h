@@ -8,6 +8,7 @@
 
 #include "base/threads.h"
 #include "graph/plan.h"
+#include "predict/calibrate.h"
 #include "train/load_options.h"
 
 struct diopter_context {
@@ -26,7 +27,7 @@ struct diopter_context {
     char error_text[2560], error_json[DIO_MESSAGE_JSON_SIZE];
 };
 
-enum { API_EXTRA_OPTIONS = 28 };
+enum { API_EXTRA_OPTIONS = 30 };
 
 struct diopter_options {
     diopter_context *context;
@@ -53,9 +54,9 @@ diopter_status api_status(dio_status status);
 
 /* The value of an option outside train's table, for one of the uses; its default when it was not set, or NULL. */
 const char *api_extra(const diopter_options *options, const char *name, unsigned use);
-/* --precision and, for int8, --calibrate (NULL else); refuses int8 without one. */
+/* --precision and what goes with int8; refuses int8 without --calibrate. */
 dio_status api_precision_of(struct dio_ctx *ctx, const diopter_options *options, unsigned use, enum dio_precision *precision,
-                            const char **calibrate);
+                            struct dio_calibrate_options *calibrate);
 enum dio_precision api_precision(const diopter_options *options, unsigned use);
 bool api_extra_given(const diopter_options *options, const char *name); /* was it set? */
 bool api_extra_flag(const diopter_options *options, const char *name, unsigned use);

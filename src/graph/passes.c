@@ -319,11 +319,12 @@ void dio_pass_int8(struct dio_graph *graph, const struct dio_value_range *ranges
         struct dio_value_type *type = &graph->values[node->outputs[0]].type;
         const struct dio_value_type *from = &graph->values[node->inputs[0]].type;
         const struct dio_value_range range = ranges[node->outputs[0]];
+        if (!(range.low <= range.high) || !isfinite(range.low) || !isfinite(range.high) || range.high - range.low <= 1e-20f) continue;
         if ((node->op->narrow & DIO_U8_SAME_RANGE) && from->dtype == DIO_U8) {
             type->dtype = DIO_U8;
             type->scale = from->scale;
             type->zero = from->zero;
-        } else if (range.low <= range.high && isfinite(range.low) && isfinite(range.high) && range.high - range.low > 1e-20f) {
+        } else {
             set_bytes(type, range);
         }
     }

@@ -1,6 +1,7 @@
 #include "predict/calibrate.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "data/loader.h"
@@ -8,26 +9,37 @@
 
 enum { BATCH = 16, MOST_NAMES = 1 << 20 };
 
-/* An f32 plan that watches every value. */
+/* An f32 plan that watches every value, and keeps some of the pictures with their scores. */
 struct watch {
     struct dio_ctx *ctx;
     struct dio_plan *plan;
     struct dio_value_range *ranges;
+    double *lost;
     float *logits;
+    size_t picture, scores; /* floats of one */
     int64_t pictures;
+    struct dio_calibration_sample sample;
 };
 
-static dio_status open_watch(struct dio_ctx *ctx, const struct dio_model *model, struct watch *w)
+static size_t picture_floats(const struct dio_model *model)
+{
+    return (size_t)model->recipe.height * (size_t)model->recipe.width * (size_t)model->recipe.channels;
+}
+
+static dio_status open_watch(struct dio_ctx *ctx, const struct dio_model *model, int64_t judged, struct watch *w)
 {
     const struct dio_plan_options options = {.batch = BATCH, .memory_limit = ctx->cpu.memory_limit, .exact = true, .keep_values = true};
     const struct dio_shape *shape = &model->graph->values[model->logits].type.shape;
-    int64_t elements = 1;
-    for (int d = 1; d < shape->rank; d++) elements *= shape->dims[d];
-    *w = (struct watch){.ctx = ctx};
-    w->ranges = dio_alloc_array(ctx, (size_t)model->graph->n_values, sizeof *w->ranges, "the ranges of values");
-    w->logits = dio_alloc_array(ctx, (size_t)(BATCH * elements), sizeof *w->logits, "a batch of scores");
-    if (!w->ranges || !w->logits) return DIO_ERR_ENV;
-    for (int i = 0; i < model->graph->n_values; i++) w->ranges[i] = (struct dio_value_range){INFINITY, -INFINITY};
+    const size_t values = (size_t)model->graph->n_values;
+    *w = (struct watch){.ctx = ctx, .picture = picture_floats(model), .scores = 1};
+    for (int d = 1; d < shape->rank; d++) w->scores *= (size_t)shape->dims[d];
+    w->ranges = dio_alloc_array(ctx, values, sizeof *w->ranges, "the ranges of values");
+    w->lost = dio_alloc_zeroed(ctx, values, sizeof *w->lost, "losses of values");
+    w->logits = dio_alloc_array(ctx, BATCH * w->scores, sizeof *w->logits, "a batch of scores");
+    w->sample.pixels = dio_alloc_array(ctx, (size_t)judged * w->picture, sizeof(float), "pictures");
+    w->sample.logits = dio_alloc_array(ctx, (size_t)judged * w->scores, sizeof(float), "scores");
+    if (!w->ranges || !w->lost || !w->logits || !w->sample.pixels || !w->sample.logits) return DIO_ERR_ENV;
+    for (size_t i = 0; i < values; i++) w->ranges[i] = (struct dio_value_range){INFINITY, -INFINITY};
     return dio_plan_infer(ctx, model->graph, model->graph->inputs, 1, &model->logits, 1, &options, &w->plan);
 }
 
@@ -39,11 +51,26 @@ static void see(struct watch *w, const float *pixels, int64_t n)
     w->pictures += n;
 }
 
+/* From all over the pictures: folders go by class. */
+static void keep_some(struct watch *w, const float *pixels, int64_t n, int64_t wanted)
+{
+    for (int64_t i = 0; i < n && w->sample.count < DIO_CALIBRATE_JUDGED; i++) {
+        const int64_t seen = w->pictures - n + i;
+        if (wanted > DIO_CALIBRATE_JUDGED && seen * DIO_CALIBRATE_JUDGED / wanted == (seen - 1) * DIO_CALIBRATE_JUDGED / wanted && seen > 0) continue;
+        memcpy(w->sample.pixels + (size_t)w->sample.count * w->picture, pixels + (size_t)i * w->picture, w->picture * sizeof(float));
+        memcpy(w->sample.logits + (size_t)w->sample.count * w->scores, w->logits + (size_t)i * w->scores, w->scores * sizeof(float));
+        w->sample.count++;
+    }
+}
+
 /* Frees all but the ranges, which the caller gets when all went well. */
 static dio_status close_watch(struct watch *w, dio_status status, struct dio_value_range **ranges)
 {
     dio_plan_free(w->plan);
     dio_free(w->ctx, w->logits);
+    dio_free(w->ctx, w->lost);
+    dio_free(w->ctx, w->sample.pixels);
+    dio_free(w->ctx, w->sample.logits);
     if (status == DIO_OK) {
         *ranges = w->ranges;
     } else {
@@ -52,17 +79,12 @@ static dio_status close_watch(struct watch *w, dio_status status, struct dio_val
     return status;
 }
 
-static size_t picture_floats(const struct dio_model *model)
-{
-    return (size_t)model->recipe.height * (size_t)model->recipe.width * (size_t)model->recipe.channels;
-}
-
 dio_status dio_calibrate_pixels(struct dio_ctx *ctx, const struct dio_model *model, const float *pixels, int64_t n,
                                 struct dio_value_range **ranges)
 {
     struct watch w;
     *ranges = NULL;
-    dio_status status = open_watch(ctx, model, &w);
+    dio_status status = open_watch(ctx, model, 0, &w);
     for (int64_t i = 0; status == DIO_OK && i < n; i += BATCH) {
         see(&w, pixels + (size_t)i * picture_floats(model), n - i < BATCH ? n - i : BATCH);
     }
@@ -116,7 +138,9 @@ static dio_status see_files(struct watch *w, const struct dio_model *model, cons
         const size_t n = wanted - first < BATCH ? wanted - first : BATCH;
         for (size_t i = 0; i < n; i++) chosen[i] = refs[(first + i) * count / wanted];
         DIO_TRY(dio_batcher_run(batcher, ctx, chosen, n, NULL, pixels, results));
-        see(w, pixels, move_up(pixels, floats, results, n));
+        const int64_t good = move_up(pixels, floats, results, n);
+        see(w, pixels, good);
+        keep_some(w, pixels, good, (int64_t)wanted);
     }
 fail:
     if (batcher) dio_batcher_close(batcher);
@@ -125,27 +149,85 @@ fail:
     return status;
 }
 
-dio_status dio_calibrate(struct dio_ctx *ctx, const struct dio_model *model, const char *path, struct dio_value_range **ranges)
+static dio_status see_path(struct watch *w, const struct dio_model *model, const char *path)
 {
-    struct watch w;
+    dio_status status;
+    struct dio_ctx *ctx = w->ctx;
     struct dio_walk *walk = NULL;
     struct dio_ref *refs = NULL;
     struct dio_arena names;
     size_t count = 0;
-    *ranges = NULL;
     dio_arena_init(&names, ctx);
-    dio_status status = open_watch(ctx, model, &w);
-    if (status == DIO_OK) status = list_pictures(ctx, path, &names, &walk, &refs, &count);
-    if (status == DIO_OK) status = see_files(&w, model, refs, count);
-    if (status == DIO_OK && w.pictures == 0) {
-        status = dio_fail(ctx, DIO_ERR_INPUT, "D2", &(struct dio_place){.file = path}, "no picture to calibrate with");
-    }
-    if (status == DIO_OK) {
-        dio_say(ctx, DIO_LEVEL_NOTE, NULL, &(struct dio_place){.file = path}, "int8: ranges of values taken from %lld pictures",
-                (long long)w.pictures);
-    }
+    DIO_TRY(list_pictures(ctx, path, &names, &walk, &refs, &count));
+    DIO_TRY(see_files(w, model, refs, count));
+    if (w->pictures == 0) status = dio_fail(ctx, DIO_ERR_INPUT, "D2", &(struct dio_place){.file = path}, "no picture to calibrate with");
+fail:
     dio_walk_close(walk);
     dio_free(ctx, refs);
     dio_arena_free(&names);
+    return status;
+}
+
+/* ---- what is said of it ---- */
+
+/* The layers that compute with a value; its own name where none does. */
+static const char *readers_of(const struct dio_graph *graph, int value, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = 0;
+    for (int i = 0; i < graph->n_nodes; i++) {
+        bool reads = false;
+        for (int j = 0; j < graph->nodes[i].n_inputs; j++) reads |= graph->nodes[i].inputs[j] == value;
+        if (!reads || !graph->nodes[i].macs || used >= size) continue;
+        used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", graph->nodes[i].name);
+    }
+    return used ? out : graph->values[value].name;
+}
+
+static void tell(struct dio_ctx *ctx, const struct dio_model *model, const char *path, int64_t pictures, const double *lost, double loss)
+{
+    const struct dio_place place = {.file = path};
+    char layers[256];
+    for (int v = 0; v < model->graph->n_values; v++) {
+        if (!(lost[v] > 0)) continue;
+        dio_say(ctx, DIO_LEVEL_NOTE, NULL, &place, "int8: what %s reads stays wide: as bytes it alone changes scores by %.1f %% of their deviation",
+                readers_of(model->graph, v, layers, sizeof layers), 100 * lost[v]);
+    }
+    if (pictures) {
+        dio_say(ctx, DIO_LEVEL_NOTE, NULL, &place, "int8: ranges of values taken from %lld pictures; scores change by %.1f %% of their deviation",
+                (long long)pictures, 100 * loss);
+    } else {
+        dio_say(ctx, DIO_LEVEL_NOTE, NULL, &place, "int8: ranges of values as saved; scores changed by %.1f %% of their deviation", 100 * loss);
+    }
+}
+
+bool dio_calibration_is_file(const char *path)
+{
+    const size_t length = strlen(path);
+    return length > 5 && strcmp(path + length - 5, ".json") == 0;
+}
+
+static dio_status calibrate(struct watch *w, const struct dio_model *model, const struct dio_calibrate_options *options)
+{
+    double loss = 0;
+    if (dio_calibration_is_file(options->path)) {
+        DIO_PASS(dio_calibration_read(w->ctx, model, options->path, w->ranges, w->lost, &loss));
+    } else {
+        DIO_PASS(see_path(w, model, options->path));
+        dio_plan_free(w->plan); /* its memory is wanted for those to come */
+        w->plan = NULL;
+        DIO_PASS(dio_calibration_widen(w->ctx, model, &w->sample, options->most_loss, w->ranges, w->lost, &loss));
+    }
+    tell(w->ctx, model, options->path, w->pictures, w->lost, loss);
+    return options->save ? dio_calibration_write(w->ctx, model, options->save, w->pictures, w->ranges, w->lost, loss) : DIO_OK;
+}
+
+dio_status dio_calibrate(struct dio_ctx *ctx, const struct dio_model *model, const struct dio_calibrate_options *options,
+                         struct dio_value_range **ranges)
+{
+    struct watch w;
+    *ranges = NULL;
+    dio_status status = open_watch(ctx, model, DIO_CALIBRATE_JUDGED, &w);
+    if (status == DIO_OK) status = calibrate(&w, model, options);
     return close_watch(&w, status, ranges);
 }

@@ -72,7 +72,7 @@ dio_status dio_evaluate(struct dio_ctx *ctx, const struct dio_model *model, cons
     if (model->logits < 0) return dio_fail(ctx, DIO_ERR_INPUT, "J5", NULL, "the model has no head; train gives it one");
     DIO_TRY(make_room(ctx, n_items, evaluation));
     DIO_TRY(dio_prepare_init(ctx, &model->recipe, &prepare));
-    if (options->precision == DIO_PRECISION_INT8) DIO_TRY(dio_calibrate(ctx, model, options->calibrate, &ranges));
+    if (options->precision == DIO_PRECISION_INT8) DIO_TRY(dio_calibrate(ctx, model, &options->calibrate, &ranges));
     planning.ranges = ranges;
     DIO_TRY(dio_plan_infer(ctx, model->graph, model->graph->inputs, 1, &model->logits, 1, &planning, &plan));
     DIO_TRY(dio_loader_open(ctx, &loading, &loader));

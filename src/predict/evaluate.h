@@ -4,6 +4,7 @@
 
 #include "data/dataset.h"
 #include "model/model.h"
+#include "predict/calibrate.h"
 
 /* One row a picture that could be read, in the order of the dataset. */
 struct dio_evaluation {
@@ -16,7 +17,7 @@ struct dio_evaluation {
 struct dio_evaluate_options {
     int64_t batch;     /* 0: 16 */
     enum dio_precision precision;
-    const char *calibrate; /* INT8: pictures that give values their ranges */
+    struct dio_calibrate_options calibrate; /* INT8 */
     bool stop_at_bad, allow_damaged;
     bool exact;        /* dio_plan_options.exact */
     double max_bad;    /* share; 1: any */

@@ -132,7 +132,7 @@ static dio_status open_job(struct job *job, const struct dio_model *model)
     DIO_PASS(make_room(job, model));
     struct dio_plan_options plan = {.batch = (int64_t)job->batch, .memory_limit = ctx->cpu.memory_limit, .exact = options->exact,
                                     .precision = options->precision};
-    if (options->precision == DIO_PRECISION_INT8) DIO_PASS(dio_calibrate(ctx, model, options->calibrate, &job->ranges));
+    if (options->precision == DIO_PRECISION_INT8) DIO_PASS(dio_calibrate(ctx, model, &options->calibrate, &job->ranges));
     plan.ranges = job->ranges;
     DIO_PASS(dio_plan_infer(ctx, model->graph, model->graph->inputs, 1, &model->logits, 1, &plan, &job->plan));
     DIO_PASS(dio_prepare_init(ctx, &model->recipe, &job->prepare));

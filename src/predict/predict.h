@@ -3,6 +3,7 @@
 #define DIO_PREDICT_PREDICT_H
 
 #include "model/model.h"
+#include "predict/calibrate.h"
 
 enum dio_scores { DIO_SCORES_NONE, DIO_SCORES_PROBS, DIO_SCORES_LOGITS };
 enum dio_predict_format { DIO_PREDICT_BY_NAME, DIO_PREDICT_CSV, DIO_PREDICT_JSONL }; /* BY_NAME: .jsonl, else CSV */
@@ -17,7 +18,7 @@ struct dio_predict_options {
     enum dio_scores scores;   /* the whole vector too */
     int64_t batch;            /* 0: 16 */
     enum dio_precision precision;
-    const char *calibrate;    /* INT8: pictures that give values their ranges */
+    struct dio_calibrate_options calibrate; /* INT8 */
     bool stop_at_bad;         /* --bad stop */
     bool allow_damaged;       /* --allow-damaged: cut pictures are filled with grey */
     double max_bad;           /* --max-bad: share beyond which the run fails; 1: only when every picture was bad */

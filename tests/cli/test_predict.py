@@ -81,4 +81,28 @@ with Workplace() as work:
     check.exits(2, "info", MODEL, "--root", "data", says="--root belongs to train, eval, predict and check", lines=1)
     check.exits(2, "predict", MODEL, "data", "--epochs", "2", says="--epochs belongs to train", lines=1)
     check.exits(2, "predict", MODEL, "data", "--strict", says="--strict belongs to check", lines=1)
+
+    # Bytes: what loses too much stays wide and is named; what was decided can be used again without the pictures.
+    int8 = ["predict", MODEL, "data", "--scores", "logits", "--precision", "int8"]
+    check.exits(2, *int8, cwd=work, says="--calibrate", lines=1)
+    check.exits(2, *int8, "--calibrate", "data", "--save-calibration", "c.txt", cwd=work, says=".json", lines=1)
+    done = check.exits(0, *int8, "--calibrate", "data", "--save-calibration", "c.json", "--int8-loss", "1000", cwd=work, says="5 pictures")
+    check.that("stays wide" not in done.stderr, "nothing stays wide that may lose all", done.stderr)
+    saved = json.loads((work / "c.json").read_text())
+    check.that(0 < saved["loss"] < 1 and saved["pictures"] == 5 and all("low" in value for value in saved["values"]), "what is saved", saved)
+    again = check.exits(0, *int8, "--calibrate", "c.json", cwd=work, says="as saved")
+    check.that(again.stdout == done.stdout, "the same scores from the saved ranges")
+    most = saved["loss"] * 0.7
+    some = check.exits(0, *int8, "--calibrate", "data", "--save-calibration", "some.json", "--int8-loss", most, cwd=work, says="stays wide")
+    fewer = json.loads((work / "some.json").read_text())
+    wide = [value["name"] for value in fewer["values"] if "stays_wide" in value]
+    check.that(0 < len(wide) < len(saved["values"]) and fewer["loss"] <= most, "some layers stay wide", fewer)
+    again = check.exits(0, *int8, "--calibrate", "some.json", cwd=work, says="stays wide")
+    check.that(again.stdout == some.stdout, "and so again")
+    for text, says in [("{", "line 1"), ("[]", "calibration"), ('{"calibration": "int4", "values": []}', "int8"), ('{"calibration": "int8"}', "values"),
+                       ('{"calibration": "int8", "values": [{"name": "x", "low": 0, "high": 1}]}', "no value of this name"),
+                       (json.dumps({**saved, "values": [{**saved["values"][0], "high": -1e30}]}), "high"),
+                       (json.dumps({**saved, "values": [{**saved["values"][0], "high": 1e300}]}), "high")]:
+        (work / "bad.json").write_text(text)
+        check.exits(3, *int8, "--calibrate", "bad.json", cwd=work, says=says, lines=1)
 check.end()
