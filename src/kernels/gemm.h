@@ -56,7 +56,7 @@ struct dio_gemm_run {
 };
 
 /* dw[c][j] += sum over runs and their pixels p of x[p][c] * dy[p][j], c < channels, j < columns.  The sum of one call is
- * built from zero and then added, so that a caller's blocks of pixels bound the length of a chain. */
+ * built from zero and then added (or put there), so that a caller's blocks of pixels bound the length of a chain. */
 struct dio_gemm_outer {
     const struct dio_gemm_run *runs;
     int64_t n_runs;
@@ -65,6 +65,7 @@ struct dio_gemm_outer {
     int64_t channels;
     int width, columns;      /* as above; columns of dy beyond `columns` are not read */
     float *dw;               /* [channels][width], a part of a panel */
+    bool overwrite;          /* = in place of += */
 };
 typedef void dio_gemm_outer_fn(const struct dio_gemm_outer *g);
 

@@ -36,12 +36,42 @@ struct dio_winograd_output {
     const float *bias, *residual; /* or NULL; the residual is laid out as y and may be y */
     float *y;
     int64_t y_line, y_pixel;
-    enum dio_act act;
+    enum dio_act act;      /* one that clips */
 };
 typedef void dio_winograd_output_fn(const struct dio_winograd_output *w);
 
-/* Plain C, the same for every instruction set: u[p * u_step + i] = (G w_i G^T)[p] of `count` 3 x 3 kernels w_i = w + i * w_step,
- * computed in double. */
-void dio_winograd_weights(int m, const float *w, int64_t w_step, int count, float *u, int64_t u_step);
+/* u[p * u_step + i] = (G w_i G^T)[p] of `count` 3 x 3 kernels w_i = w + i * w_step, computed in double; flipped: of the
+ * kernels turned by half a circle. */
+struct dio_winograd_weights {
+    int m;
+    bool flipped;
+    int count;
+    const float *w;
+    int64_t w_step;
+    float *u;
+    int64_t u_step;
+};
+typedef void dio_winograd_weights_fn(const struct dio_winograd_weights *w);
+
+/* ---- the weights' gradient: dw_c = G^T [sum over tiles of (B^T x_c B) * (A dy A^T)] G ---- */
+
+/* v[p * v_step + k] = (A dy_k A^T)[p]. */
+struct dio_winograd_spread {
+    int m;
+    int64_t channels;
+    const float *const *dy; /* m x m pixels, row by row; those outside the map point to zeros */
+    float *v;
+    int64_t v_step;
+};
+typedef void dio_winograd_spread_fn(const struct dio_winograd_spread *w);
+
+/* In place: sum p of number i is u[p * step + i]; tap t of (G^T u_i G) goes to u[t * step + i]. */
+struct dio_winograd_gather {
+    int m;
+    int64_t count; /* a multiple of dio_kernels.vector_width */
+    float *u;
+    int64_t step;
+};
+typedef void dio_winograd_gather_fn(const struct dio_winograd_gather *w);
 
 #endif

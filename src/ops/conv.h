@@ -1,8 +1,8 @@
 /* What the files of the convolution share; linear layers are convolutions with a 1 x 1 kernel over their rows.
  *
  * conv.c: the operator.  conv_plan.c: geometry, algorithm, cutting into pieces, packing of weights.
- * conv_forward.c, conv_backward.c, conv_weights.c: dense and grouped convolution.  conv_winograd.c: forward of 3 x 3 kernels by fewer
- * multiplications.  conv_bf16.c: forward in bf16.  conv_depthwise.c: one filter a channel, or a few. */
+ * conv_forward.c, conv_backward.c, conv_weights.c: dense and grouped convolution.  conv_winograd.c, conv_winograd_weights.c: 3 x 3
+ * kernels by fewer multiplications, forward and input gradient, weight gradient.  conv_bf16.c: forward in bf16.  conv_depthwise.c: one filter a channel, or a few. */
 #ifndef DIO_OPS_CONV_H
 #define DIO_OPS_CONV_H
 
@@ -11,7 +11,6 @@
 enum dio_conv_path {
     DIO_CONV_POINTWISE, /* 1 x 1, stride 1, no padding: the pixels of a batch are rows of one matrix */
     DIO_CONV_GATHER,    /* rows of pixels gathered by offsets, one for each tap */
-    DIO_CONV_WINOGRAD,  /* inference: transformed tiles (kernels/winograd.h) */
     DIO_CONV_FEW,       /* few channels: a padded copy of some lines, where one tap is a whole line of the kernel */
     DIO_CONV_DEPTHWISE  /* and groups smaller than a vector: row by row */
 };
@@ -23,6 +22,21 @@ struct dio_conv_phase {
     int64_t y, x;               /* the remainders */
     int64_t height, width;      /* pixels */
     int64_t first_tap, taps;    /* in tap_y, tap_x */
+};
+
+/* One of the two products of a 3 x 3 convolution with stride 1 by Winograd's tiles: the forward, or the input's gradient, which
+ * is a convolution of dy with the kernels turned by half a circle. */
+struct dio_winograd {
+    int m;                  /* outputs along a tile's side, 2 or 4; 0: direct */
+    bool flipped;
+    int64_t h, w, c;        /* the map that is read */
+    int64_t oh, ow, k;      /* and written */
+    int64_t top, left;
+    int64_t weights_c, weights_k; /* floats between the kernels of neighbouring channels */
+    /* Transformed weights: [panel][position][c][width], positions a line more apart than they are long. */
+    int panel_width, vector_width;
+    int64_t panels, position_floats, floats;
+    size_t at_shared;       /* where they lie in the shared memory (training) */
 };
 
 /* plan_data of a step: a pure function of one image's shape and of the kernel table. */
@@ -52,13 +66,15 @@ struct dio_conv {
         int64_t row_block, panel_group;
         bool panels_first; /* pieces that share weights are neighbours; else those that share pixels */
     } cut, dx_cut;
-    int tile;              /* DIO_CONV_WINOGRAD: outputs along a side, 2 or 4 */
+    struct dio_winograd tiles, dx_tiles;
+    bool packs_tiles;      /* inference: the transformed weights of `tiles` lie in `packed` */
     int64_t lines;         /* DIO_CONV_FEW, depthwise: output lines of a piece */
     struct {               /* the weight gradient; a unit is what lies between two additions to it */
         int64_t channels, taps, panels; /* of a piece */
         int64_t parts, tap_groups, panel_groups, pieces; /* of all */
         int64_t lines, rows;            /* of a unit: output lines, or rows where a batch is one matrix */
         bool dense, dense_x;            /* pieces copy dy's columns, x's channels side by side first */
+        int tile;                       /* Winograd: outputs along a side, 2 or 4; a unit is `rows` tiles of the pictures */
         int64_t sums;                   /* floats of a piece's part of the gradient */
         size_t at_shared;               /* where the shares' sums lie in the shared memory */
     } dw;
@@ -141,9 +157,42 @@ void dio_conv_bias_backward(const struct dio_step *step, int64_t index);
 /* dy behind the activation: the plan's own where there is none. */
 const float *dio_conv_dy(const struct dio_step *step);
 
-/* Outputs along a tile's side where Winograd's convolution is estimated to be faster than the direct one, else 0. */
-int dio_winograd_tile(const struct dio_conv_shape *shape, const struct dio_kernels *kernels);
+/* conv_winograd.c.  Outputs along a tile's side where Winograd's convolution is estimated to be faster than the direct one, else
+ * 0; in training the weights are transformed for each run, which has several pictures, in inference once. */
+int dio_winograd_tile(const struct dio_conv_shape *shape, const struct dio_kernels *kernels, bool training);
+int dio_winograd_weights_tile(const struct dio_conv_shape *shape, const struct dio_kernels *kernels);
+/* The shape that the input's gradient has as a convolution of dy. */
+struct dio_conv_shape dio_winograd_turned(const struct dio_conv_shape *shape);
+void dio_winograd_plan(struct dio_winograd *tiles, const struct dio_conv_shape *shape, bool turned, const struct dio_kernels *kernels, int m);
 void dio_winograd_prepare(struct dio_step *step);
+void dio_winograd_prepare_backward(struct dio_step *step);
+int64_t dio_winograd_dx_pieces(const struct dio_step *step);
+void dio_winograd_dx(const struct dio_step *step, int64_t piece, void *scratch);
+size_t dio_winograd_scratch(const struct dio_winograd *tiles);
+
+/* Tiles of some pictures' maps, counted from the first picture's first. */
+struct dio_winograd_place {
+    int64_t image, y, x; /* of a tile's first output */
+};
+int64_t dio_winograd_tiles(int64_t oh, int64_t ow, int m);
+struct dio_winograd_place dio_winograd_locate(int64_t oh, int64_t ow, int m, int64_t tile);
+/* The side x side pixels of a map of that shape from (y, x) on; those outside are `zeros`. */
+void dio_winograd_pixels(const float *map, const int64_t shape[3], int64_t y, int64_t x, int side, const float *zeros, const float **pixels);
+/* Floats between neighbouring rows of a matrix, and between positions: no multiples of a page's size, or lines that are used
+ * together would meet in one set of the near cache. */
+static inline int64_t dio_winograd_row(int64_t count) { return (count + 15) / 16 * 16 + 16; }
+static inline int64_t dio_winograd_position(int64_t rows, int64_t row) { return (rows * row + 255) / 256 * 256 + 48; }
+
+/* conv_winograd_weights.c: adds some tiles to the sums [panel][position][channel][width] of some channels and panels. */
+struct dio_winograd_unit {
+    struct dio_range tiles, channels, panels;
+    float *sums;
+    int64_t panel_floats, pitch; /* between panels; behind each position */
+    bool first; /* the sums hold nothing yet */
+};
+void dio_winograd_add_unit(const struct dio_step *step, const struct dio_winograd_unit *unit, float *scratch);
+size_t dio_winograd_unit_scratch(const struct dio_conv *conv);
+
 /* Does a step whose plan_data is set run in bf16?  In bytes? */
 bool dio_conv_is_bf16(const struct dio_step *step);
 bool dio_conv_is_int8(const struct dio_step *step);

@@ -58,6 +58,7 @@ static int64_t dx_pieces(const struct dio_step *step)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     if (!step->dx[0]) return 0;
+    if (conv->dx_tiles.m) return dio_winograd_dx_pieces(step);
     return dio_conv_images(step) * conv->n_phases * dx_row_blocks(step) * conv->blocks * dx_panel_groups(conv);
 }
 
@@ -143,6 +144,7 @@ size_t dio_conv_backward_scratch(const struct dio_conv *conv)
         const size_t offsets = (size_t)(conv->dx_cut.row_block * (conv->phases[i].taps + 1)) * sizeof(int32_t);
         if (offsets > dx) dx = offsets;
     }
+    if (conv->dx_tiles.m) dx = dio_winograd_scratch(&conv->dx_tiles);
     const size_t dw = dio_conv_weights_scratch(conv);
     return dx > dw ? dx : dw;
 }
@@ -153,7 +155,7 @@ void dio_conv_backward(const struct dio_step *step, int64_t index, void *scratch
     if (index < dw) {
         dio_conv_weights_backward(step, index, scratch);
     } else if (index < dw + dx) {
-        dx_piece(step, index - dw, scratch);
+        (dio_conv_of(step)->dx_tiles.m ? dio_winograd_dx : dx_piece)(step, index - dw, scratch);
     } else {
         dio_conv_bias_backward(step, index - dw - dx);
     }

@@ -94,11 +94,10 @@ static bool plan_phases(struct dio_ctx *ctx, struct dio_step *step, struct dio_c
 static void plan_packing(struct dio_conv *conv, const struct dio_kernels *kernels)
 {
     const int64_t taps = conv->r * conv->s;
-    const int64_t forward_taps = conv->path == DIO_CONV_WINOGRAD ? dio_winograd_positions(conv->tile) : taps;
-    conv->forward = (struct dio_pack){.taps = forward_taps, .channels = conv->block_c, .columns = conv->block_k, .c_stride = taps,
+    conv->forward = (struct dio_pack){.taps = taps, .channels = conv->block_c, .columns = conv->block_k, .c_stride = taps,
                                       .column_stride = conv->group_c * taps, .panel_width = kernels->panel_width,
                                       .vector_width = kernels->vector_width, .tap_offset = conv->forward.tap_offset};
-    conv->forward_size = dio_pack_size(&conv->forward);
+    conv->forward_size = conv->tiles.m ? 0 : dio_pack_size(&conv->forward);
     conv->panels = dio_ceil_div(conv->block_k, kernels->panel_width);
     if (conv->phases) {
         conv->transposed.channels = conv->block_k;
@@ -112,7 +111,7 @@ static void plan_packing(struct dio_conv *conv, const struct dio_kernels *kernel
     }
     conv->at_bias = (dio_max_i64(conv->block_c, conv->block_k) + 15) / 16 * 16;
     conv->at_forward = conv->at_bias + (conv->bias ? (conv->k + 15) / 16 * 16 : 0);
-    conv->at_transposed = conv->at_forward + conv->blocks * conv->forward_size;
+    conv->at_transposed = conv->at_forward + (conv->packs_tiles ? conv->tiles.floats : conv->blocks * conv->forward_size);
     conv->packed_floats = conv->at_transposed + conv->blocks * conv->transposed_size;
 }
 
@@ -132,6 +131,18 @@ static void plan_cuts(struct dio_conv *conv)
     dio_conv_weights_plan(conv);
 }
 
+/* Which gradients are wanted changes no other's algorithm. */
+static void choose_tiles(struct dio_conv *conv, const struct dio_step *step, const struct dio_conv_shape *s, bool dx)
+{
+    const bool training = step->mode == DIO_MODE_TRAIN;
+    const struct dio_conv_shape turned = dio_winograd_turned(s);
+    const int m = dio_winograd_tile(s, step->kernels, training), dx_m = dx ? dio_winograd_tile(&turned, step->kernels, true) : 0;
+    if (m) dio_winograd_plan(&conv->tiles, s, false, step->kernels, m);
+    if (dx_m) dio_winograd_plan(&conv->dx_tiles, s, true, step->kernels, dx_m);
+    conv->packs_tiles = m && !training;
+    conv->dw.tile = training ? dio_winograd_weights_tile(s, step->kernels) : 0;
+}
+
 const struct dio_conv *dio_conv_plan(struct dio_ctx *ctx, struct dio_step *step, const struct dio_conv_shape *s, bool dx)
 {
     struct dio_conv *conv = dio_step_data(ctx, step, sizeof *conv);
@@ -144,15 +155,12 @@ const struct dio_conv *dio_conv_plan(struct dio_ctx *ctx, struct dio_step *step,
                               .group_k = s->k / s->groups};
     *(s->backward && s->act > DIO_ACT_LAST_CLIP ? &conv->late_act : &conv->act) = s->act;
     conv->forward.tap_offset = tap_offset;
-    if (conv->path == DIO_CONV_GATHER && step->mode == DIO_MODE_INFER && step->precision == DIO_PRECISION_F32 && !step->exact && !dx) {
-        conv->tile = dio_winograd_tile(s, step->kernels);
-        if (conv->tile) conv->path = DIO_CONV_WINOGRAD;
-    }
+    if (conv->path == DIO_CONV_GATHER && step->precision == DIO_PRECISION_F32 && !step->exact) choose_tiles(conv, step, s, dx);
     conv->joined = joined_groups(s->groups, conv->group_k, step->kernels->vector_width);
     conv->blocks = s->groups / conv->joined;
     conv->block_c = conv->group_c * conv->joined;
     conv->block_k = conv->group_k * conv->joined;
-    if (dx && conv->path != DIO_CONV_DEPTHWISE && !plan_phases(ctx, step, conv)) return NULL;
+    if (dx && conv->path != DIO_CONV_DEPTHWISE && !conv->dx_tiles.m && !plan_phases(ctx, step, conv)) return NULL;
     plan_packing(conv, step->kernels);
     plan_cuts(conv);
     return conv;
@@ -217,27 +225,29 @@ static void pack_joined(const struct dio_conv *conv, const struct dio_pack *pack
     }
 }
 
+static int64_t forward_panels(const struct dio_conv *conv) { return conv->forward_size ? conv->panels : 0; }
+
 /* One piece a panel of the forward weights of a block, then of the transposed ones, then one for what is left. */
 static int64_t pack_pieces(const struct dio_step *step)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    return conv->blocks * (conv->panels + conv->transposed_panels) + 1;
+    return conv->blocks * (forward_panels(conv) + conv->transposed_panels) + 1;
 }
 
 static void pack(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
     const struct dio_conv *conv = dio_conv_of(step);
-    const int64_t per_block = conv->panels + conv->transposed_panels, block = piece / per_block;
+    const int64_t panels = forward_panels(conv), per_block = panels + conv->transposed_panels, block = per_block ? piece / per_block : conv->blocks;
     float *packed = step->packed;
     if (block == conv->blocks) {
         memset(packed, 0, (size_t)conv->at_bias * sizeof *packed);
         if (conv->bias) memcpy(packed + conv->at_bias, step->param[1], (size_t)conv->k * sizeof *packed);
         return;
     }
-    const bool transposed = piece % per_block >= conv->panels;
+    const bool transposed = piece % per_block >= panels;
     const struct dio_pack *pack = transposed ? &conv->transposed : &conv->forward;
-    const int64_t panel = piece % per_block - (transposed ? conv->panels : 0);
+    const int64_t panel = piece % per_block - (transposed ? panels : 0);
     const float *w = (const float *)step->param[0] + block * conv->block_k * conv->group_c * conv->r * conv->s;
     packed += transposed ? conv->at_transposed + block * conv->transposed_size : conv->at_forward + block * conv->forward_size;
     if (conv->joined == 1) {
@@ -268,22 +278,21 @@ static void dense_prepare(struct dio_step *step, const struct dio_step_wants *wa
         return;
     }
     step->packed_bytes = (size_t)conv->packed_floats * sizeof(float);
-    if (conv->path == DIO_CONV_WINOGRAD) {
-        step->rows.run = NULL;
-        dio_winograd_prepare(step);
-        return;
-    }
     step->pack[step->n_pack++] = (struct dio_op_phase){pack, pack_pieces};
-    const size_t row_scratch = dio_conv_row_scratch(conv);
-    step->scratch_bytes = dio_conv_forward_scratch(conv);
-    if (row_scratch > step->scratch_bytes) step->scratch_bytes = row_scratch;
-    dio_add_forward(step, dio_conv_forward, dio_conv_forward_pieces);
     if (wants->dx[0] || wants->dparam[0] || wants->dparam[1]) {
-        const size_t scratch = dio_conv_backward_scratch(conv);
-        if (scratch > step->scratch_bytes) step->scratch_bytes = scratch;
+        step->scratch_bytes = dio_conv_backward_scratch(conv);
+        if (conv->dx_tiles.m) dio_winograd_prepare_backward(step);
         dio_add_backward(step, dio_conv_backward, dio_conv_backward_pieces);
         if (wants->dparam[0]) book_shares(step);
     }
+    if (conv->tiles.m) {
+        dio_winograd_prepare(step);
+        return;
+    }
+    const size_t scratch = dio_conv_forward_scratch(conv), row_scratch = dio_conv_row_scratch(conv);
+    if (scratch > step->scratch_bytes) step->scratch_bytes = scratch;
+    if (row_scratch > step->scratch_bytes) step->scratch_bytes = row_scratch;
+    dio_add_forward(step, dio_conv_forward, dio_conv_forward_pieces);
 }
 
 void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants)

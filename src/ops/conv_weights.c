@@ -15,15 +15,50 @@ enum {
     UNIT_PIXELS_LEAST = 48,
     UNIT_BYTES = 320 << 10,    /* of x and dy under them */
     PITCH = 16,                /* floats between copied rows of x: their distance is no multiple of a page's size */
-    UNITS_OF_SHARE = 8         /* fewer are not worth a share's sums */
+    UNITS_OF_SHARE = 8,        /* fewer are not worth a share's sums */
+    UNIT_TILES = 64,           /* Winograd: tiles of a unit, channels of x and of dy of a piece, pieces wanted, units of a share */
+    TILE_CHANNELS = 128,
+    TILE_PIECES = 8,
+    TILE_UNITS_OF_SHARE = 2
 };
 
 /* ---- plan ---- */
 
-static int64_t sums_of(const struct dio_conv *conv) { return conv->dw.taps * conv->dw.channels * conv->dw.panels * conv->forward.panel_width; }
+/* Taps of the sums, or positions of Winograd's; and floats between them in a panel `width` wide. */
+static int64_t sum_taps(const struct dio_conv *conv, int64_t taps) { return conv->dw.tile ? dio_winograd_positions(conv->dw.tile) : taps; }
+static int64_t tap_floats(const struct dio_conv *conv, int64_t channels, int64_t width) { return channels * width + (conv->dw.tile ? PITCH : 0); }
+
+static int64_t sums_of(const struct dio_conv *conv)
+{
+    return conv->dw.panels * sum_taps(conv, conv->dw.taps) * tap_floats(conv, conv->dw.channels, conv->forward.panel_width);
+}
+
+static void plan_pieces(struct dio_conv *conv)
+{
+    conv->dw.parts = dio_ceil_div(conv->block_c, conv->dw.channels);
+    conv->dw.tap_groups = dio_ceil_div(conv->r * conv->s, conv->dw.taps);
+    conv->dw.panel_groups = dio_ceil_div(conv->panels, conv->dw.panels);
+    conv->dw.pieces = conv->blocks * conv->dw.panel_groups * conv->dw.tap_groups * conv->dw.parts;
+    conv->dw.sums = sums_of(conv);
+}
+
+/* Large parts: each of them transforms its channels of x and dy. */
+static void plan_tiles(struct dio_conv *conv)
+{
+    const int64_t panels = dio_min_i64(conv->panels, dio_max_i64(1, TILE_CHANNELS / conv->forward.panel_width));
+    conv->dw.taps = conv->r * conv->s;
+    conv->dw.panels = dio_ceil_div(conv->panels, dio_ceil_div(conv->panels, panels));
+    conv->dw.channels = dio_ceil_div(dio_ceil_div(conv->c, dio_ceil_div(conv->c, TILE_CHANNELS)), 4) * 4;
+    conv->dw.rows = UNIT_TILES;
+    plan_pieces(conv);
+}
 
 void dio_conv_weights_plan(struct dio_conv *conv)
 {
+    if (conv->dw.tile) {
+        plan_tiles(conv);
+        return;
+    }
     const int64_t taps = conv->r * conv->s, most = SUM_BYTES / (int64_t)sizeof(float);
     conv->dw.taps = taps;
     conv->dw.panels = conv->panels;
@@ -38,11 +73,7 @@ void dio_conv_weights_plan(struct dio_conv *conv)
     const int64_t pixel_bytes = (conv->dw.channels + conv->dw.panels * conv->forward.panel_width) * (int64_t)sizeof(float);
     conv->dw.rows = dio_min_i64(UNIT_PIXELS, dio_max_i64(UNIT_PIXELS_LEAST, UNIT_BYTES / pixel_bytes));
     conv->dw.lines = dio_max_i64(1, conv->dw.rows / conv->ow);
-    conv->dw.parts = dio_ceil_div(conv->block_c, conv->dw.channels);
-    conv->dw.tap_groups = dio_ceil_div(taps, conv->dw.taps);
-    conv->dw.panel_groups = dio_ceil_div(conv->panels, conv->dw.panels);
-    conv->dw.pieces = conv->blocks * conv->dw.panel_groups * conv->dw.tap_groups * conv->dw.parts;
-    conv->dw.sums = sums_of(conv);
+    plan_pieces(conv);
     const bool plain = taps == 1 && conv->top == 0 && conv->left == 0 && (conv->oh - 1) * conv->stride[0] < conv->h
                        && (conv->ow - 1) * conv->stride[1] < conv->w; /* each output has its one pixel */
     conv->dw.dense = conv->k > conv->forward.panel_width && conv->dw.channels * conv->dw.taps >= 64;
@@ -51,14 +82,16 @@ void dio_conv_weights_plan(struct dio_conv *conv)
 
 static int64_t units_of(const struct dio_conv *conv, int64_t images)
 {
+    if (conv->dw.tile) return dio_ceil_div(images * dio_winograd_tiles(conv->oh, conv->ow, conv->dw.tile), conv->dw.rows);
     if (conv->path == DIO_CONV_POINTWISE) return dio_ceil_div(images * conv->oh * conv->ow, conv->dw.rows);
     return images * dio_ceil_div(conv->oh, conv->dw.lines);
 }
 
 static int64_t shares_of(const struct dio_conv *conv, int64_t images)
 {
-    if (conv->dw.pieces >= PIECES / 2) return 1;
-    return dio_max_i64(1, dio_min_i64(dio_ceil_div(PIECES, conv->dw.pieces), units_of(conv, images) / UNITS_OF_SHARE));
+    const int64_t pieces = conv->dw.tile ? TILE_PIECES : PIECES, least = conv->dw.tile ? TILE_UNITS_OF_SHARE : UNITS_OF_SHARE;
+    if (conv->dw.pieces >= pieces / 2) return 1;
+    return dio_max_i64(1, dio_min_i64(dio_ceil_div(pieces, conv->dw.pieces), units_of(conv, images) / least));
 }
 
 size_t dio_conv_weights_shared(const struct dio_conv *conv, int64_t images)
@@ -89,12 +122,15 @@ static struct piece locate(const struct dio_conv *conv, int64_t index)
                           dio_block(conv->block_c, conv->dw.channels, part)};
 }
 
-static int64_t taps_by_channels(const struct piece *p) { return (p->taps.end - p->taps.begin) * (p->channels.end - p->channels.begin); }
-
 /* A panel's sums are [tap][channel][width]. */
+static int64_t panel_floats(const struct dio_conv *conv, const struct piece *p, int64_t width)
+{
+    return sum_taps(conv, p->taps.end - p->taps.begin) * tap_floats(conv, p->channels.end - p->channels.begin, width);
+}
+
 static float *panel_sums(const struct dio_conv *conv, const struct piece *p, float *sums, int64_t panel)
 {
-    return sums + (panel - p->panels.begin) * taps_by_channels(p) * conv->forward.panel_width;
+    return sums + (panel - p->panels.begin) * panel_floats(conv, p, conv->forward.panel_width);
 }
 
 struct panel {
@@ -116,6 +152,8 @@ struct scratch {
     struct dio_gemm_run *runs;
 };
 
+static size_t piece_scratch(const struct dio_conv *conv) { return (size_t)(conv->dw.sums + 15) / 16 * 16; }
+
 static int64_t unit_pixels(const struct dio_conv *conv) { return conv->path == DIO_CONV_POINTWISE ? conv->dw.rows : conv->dw.lines * conv->ow; }
 
 static size_t bind_scratch(const struct dio_conv *conv, void *memory, struct scratch *s)
@@ -131,7 +169,11 @@ static size_t bind_scratch(const struct dio_conv *conv, void *memory, struct scr
     return (sums + dy + runs + x) * sizeof(float);
 }
 
-size_t dio_conv_weights_scratch(const struct dio_conv *conv) { return bind_scratch(conv, NULL, NULL); }
+size_t dio_conv_weights_scratch(const struct dio_conv *conv)
+{
+    if (conv->dw.tile) return piece_scratch(conv) * sizeof(float) + dio_winograd_unit_scratch(conv);
+    return bind_scratch(conv, NULL, NULL);
+}
 
 /* ---- adding a unit ---- */
 
@@ -268,6 +310,19 @@ static void add_unit(const struct dio_step *step, const struct piece *p, int64_t
     add_rows(step, p, s->x, channels + PITCH, dy + (image * conv->oh + lines.begin) * conv->ow * conv->k, (lines.end - lines.begin) * conv->ow, sums, s);
 }
 
+/* Units [begin, end) of a piece by Winograd's tiles; the first of them finds no sums. */
+static void add_tiles(const struct dio_step *step, const struct piece *p, struct dio_range units, float *sums, float *scratch)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t tiles = step->n * dio_winograd_tiles(conv->oh, conv->ow, conv->dw.tile);
+    for (int64_t unit = units.begin; unit < units.end; unit++) {
+        const struct dio_winograd_unit u = {.tiles = dio_block(tiles, conv->dw.rows, unit), .channels = p->channels, .panels = p->panels, .sums = sums,
+                                            .panel_floats = panel_floats(conv, p, conv->forward.panel_width),
+                                            .pitch = PITCH, .first = unit == units.begin};
+        dio_winograd_add_unit(step, &u, scratch);
+    }
+}
+
 /* ---- writing the gradient ---- */
 
 enum { STAGE_COLUMNS = 16, STAGE_FLOATS = 256 };
@@ -291,7 +346,8 @@ static void write_columns(const struct dio_step *step, const struct piece *p, co
         const int64_t end = dio_min_i64(p->channels.end, begin + chunk);
         for (int64_t c = begin; c < end; c++) {
             for (int64_t t = 0; t < taps; t++) {
-                const float *row = sums + ((k->taps.begin - p->taps.begin + t) * channels + c - p->channels.begin) * width + k->first;
+                const float *row = sums + (k->taps.begin - p->taps.begin + t) * tap_floats(conv, channels, width)
+                                   + (c - p->channels.begin) * width + k->first;
                 for (int j = 0; j < k->count; j++) stage[j][(c - begin) * taps + t] = row[j];
             }
         }
@@ -309,9 +365,15 @@ static void write_columns(const struct dio_step *step, const struct piece *p, co
     }
 }
 
-static void write_panel(const struct dio_step *step, const struct piece *p, int64_t panel, const float *sums)
+static void write_panel(const struct dio_step *step, const struct piece *p, int64_t panel, float *sums)
 {
-    const int columns = panel_of(dio_conv_of(step), panel).columns;
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int columns = panel_of(conv, panel).columns, width = panel_of(conv, panel).width;
+    if (conv->dw.tile) {
+        const int64_t channels = p->channels.end - p->channels.begin;
+        const struct dio_winograd_gather w = {conv->dw.tile, channels * width, sums, tap_floats(conv, channels, width)};
+        step->kernels->winograd_gather(&w);
+    }
     struct columns k = {.panel = panel};
     for (k.first = 0; k.first < columns; k.first += STAGE_COLUMNS) {
         k.count = columns - k.first < STAGE_COLUMNS ? columns - k.first : STAGE_COLUMNS;
@@ -335,11 +397,16 @@ void dio_conv_weights_backward(const struct dio_step *step, int64_t index, void 
     const struct dio_conv *conv = dio_conv_of(step);
     const int64_t shares = shares_of(conv, step->n), share = index / conv->dw.pieces, units = units_of(conv, step->n);
     const struct piece p = locate(conv, index % conv->dw.pieces);
-    struct scratch s;
-    bind_scratch(conv, memory, &s);
-    float *sums = shares > 1 ? share_sums(step, share, index % conv->dw.pieces) : s.sums;
-    memset(sums, 0, (size_t)conv->dw.sums * sizeof *sums);
-    for (int64_t unit = units * share / shares; unit < units * (share + 1) / shares; unit++) add_unit(step, &p, unit, sums, &s);
+    const struct dio_range mine = {units * share / shares, units * (share + 1) / shares};
+    float *sums = shares > 1 ? share_sums(step, share, index % conv->dw.pieces) : memory;
+    if (conv->dw.tile) {
+        add_tiles(step, &p, mine, sums, (float *)memory + piece_scratch(conv));
+    } else {
+        struct scratch s;
+        bind_scratch(conv, memory, &s);
+        memset(sums, 0, (size_t)conv->dw.sums * sizeof *sums);
+        for (int64_t unit = mine.begin; unit < mine.end; unit++) add_unit(step, &p, unit, sums, &s);
+    }
     for (int64_t panel = p.panels.begin; shares == 1 && panel < p.panels.end; panel++) {
         write_panel(step, &p, panel, panel_sums(conv, &p, sums, panel));
     }
@@ -361,7 +428,7 @@ void dio_conv_weights_sum(const struct dio_step *step, int64_t index, void *scra
     const int64_t panel = p.panels.begin + index % conv->dw.panels;
     if (panel >= p.panels.end) return;
     float *sums = panel_sums(conv, &p, share_sums(step, 0, piece), panel);
-    const int64_t count = taps_by_channels(&p) * panel_of(conv, panel).width;
+    const int64_t count = panel_floats(conv, &p, panel_of(conv, panel).width);
     for (int64_t share = 1; share < shares; share++) {
         step->kernels->add_to(panel_sums(conv, &p, share_sums(step, share, piece), panel), sums, count);
     }

@@ -1,7 +1,7 @@
 /* Times the convolutions of a network through the operator: forward, and backward with both gradients, in GF and as a share
  * of the measured multiply-add peak.
  *
- *   bench_conv [--level NAME] [--threads N] [--batch N] [--net resnet50|mobilenet_v2|resnext50] [--runs N] */
+ *   bench_conv [--level NAME] [--threads N] [--batch N] [--net resnet18|resnet50|mobilenet_v2|resnext50] [--runs N] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +31,14 @@ static const struct layer resnet50[] = {
     {1, 14, 512, "out=512 kernel=3 stride=2 padding=1"},  {3, 7, 512, "out=2048 kernel=1"},
     {1, 14, 1024, "out=2048 kernel=1 stride=2"},          {2, 7, 2048, "out=512 kernel=1"},
     {2, 7, 512, "out=512 kernel=3 padding=1"},            {0},
+};
+static const struct layer resnet18[] = {
+    {1, 224, 3, "out=64 kernel=7 stride=2 padding=3"},    {4, 56, 64, "out=64 kernel=3 padding=1"},
+    {1, 56, 64, "out=128 kernel=3 stride=2 padding=1"},   {3, 28, 128, "out=128 kernel=3 padding=1"},
+    {1, 56, 64, "out=128 kernel=1 stride=2"},             {1, 28, 128, "out=256 kernel=3 stride=2 padding=1"},
+    {3, 14, 256, "out=256 kernel=3 padding=1"},           {1, 28, 128, "out=256 kernel=1 stride=2"},
+    {1, 14, 256, "out=512 kernel=3 stride=2 padding=1"},  {3, 7, 512, "out=512 kernel=3 padding=1"},
+    {1, 14, 256, "out=512 kernel=1 stride=2"},            {0},
 };
 static const struct layer resnext50[] = {
     {3, 56, 128, "out=128 kernel=3 padding=1 groups=32"}, {1, 56, 256, "out=256 kernel=3 padding=1 stride=2 groups=32"},
@@ -191,7 +199,7 @@ int main(int argc, char **argv)
     b.ctx.kernels = &kernels;
     const double peak = dio_peak_flops(&kernels, 0.3) * threads;
     printf("%s, %d threads, batch %d: peak %.0f GF (one thread's times threads)\n", dio_isa_name(kernels.level), threads, (int)batch, peak * 1e-9);
-    const struct layer *layers = strcmp(net, "mobilenet_v2") == 0 ? mobilenet_v2 : strcmp(net, "resnext50") == 0 ? resnext50 : resnet50;
+    const struct layer *layers = strcmp(net, "mobilenet_v2") == 0 ? mobilenet_v2 : strcmp(net, "resnext50") == 0 ? resnext50 : strcmp(net, "resnet18") == 0 ? resnet18 : resnet50;
     double sum[4] = {0}, work[4] = {0};
     for (int i = 0; layers[i].count; i++) {
         double seconds[4], flops;

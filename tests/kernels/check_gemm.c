@@ -94,7 +94,8 @@ void check_gemm_outer(struct run *run)
     }
     double *expected = must(malloc((size_t)(channels * columns) * sizeof *expected * 2)), *magnitude = expected + channels * columns;
     for (int64_t p = 0; p * pack.panel_width < columns; p++) {
-        struct dio_gemm_outer g = {runs, n_runs, x, dy + p * pack.panel_width, step * channels, columns, channels, 0, 0, NULL};
+        struct dio_gemm_outer g = {.runs = runs, .n_runs = n_runs, .x = x, .dy = dy + p * pack.panel_width, .x_step = step * channels, .dy_step = columns,
+                                   .channels = channels, .overwrite = number(run, "overwrite", 0)};
         g.dw = dw + dio_pack_panel(&pack, p, &g.width);
         const int64_t left = columns - p * pack.panel_width;
         g.columns = (int)(left < g.width ? left : g.width);

@@ -363,6 +363,7 @@ static void check_mode(struct checker *k, const struct op_case *c, bool train_st
         check_differences(k, c, &run, &result);
     }
     check_levels(k, c, &run);
+    check_exact(k, c, &run, &result);
     op_result_free(&result);
 }
 

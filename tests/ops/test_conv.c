@@ -80,6 +80,8 @@ static void run_phases(struct bench *b, const struct dio_op_phase *phases, int n
 
 static enum dio_linear linear_by = DIO_LINEAR_OWN;
 
+static bool exact; /* of the steps to come */
+
 static void bench_open(struct bench *b, const struct dio_op *op, const char *line, enum dio_isa level, bool backward, int threads)
 {
     memset(b, 0, sizeof *b);
@@ -96,7 +98,7 @@ static void bench_open(struct bench *b, const struct dio_op *op, const char *lin
 
     struct dio_step *s = &b->step;
     *s = (struct dio_step){.op = op, .attrs = b->attrs, .kernels = &b->kernels, .mode = backward ? DIO_MODE_TRAIN : DIO_MODE_INFER,
-                           .n_inputs = shapes.n_inputs, .n_outputs = 1, .n_params = shapes.n_params, .out = {shapes.outputs[0]}};
+                           .exact = exact, .n_inputs = shapes.n_inputs, .n_outputs = 1, .n_params = shapes.n_params, .out = {shapes.outputs[0]}};
     struct dio_step_wants wants = {0};
     for (int i = 0; i < s->n_inputs; i++) {
         s->in[i] = shapes.inputs[i];
@@ -336,6 +338,67 @@ static void check_case(const struct dio_op *op, const char *line, enum dio_isa l
     bench_close(&b);
 }
 
+/* ---- how far from double: term by term, and by Winograd's tiles ---- */
+
+/* Prints both; the largest error stays within what networks are held to, 1e-5 of the largest number. */
+static void tell_error(const char *what, const float *got, const struct sums *expected)
+{
+    double squares = 0, errors = 0, largest = 0, worst = 0;
+    for (int64_t i = 0; i < expected->count; i++) {
+        const double error = fabs((double)got[i] - expected->value[i]);
+        squares += expected->value[i] * expected->value[i];
+        errors += error * error;
+        largest = fmax(largest, fabs(expected->value[i]));
+        worst = fmax(worst, error);
+    }
+    print_message("  %-6s %-3s rms error %.1e of the rms, largest %.1e of the largest\n", exact ? "direct" : "tiles", what, sqrt(errors / squares), worst / largest);
+    if (!(worst <= 1e-5 * largest)) fail_msg("%s: the largest error is %.2g of the largest number", what, worst / largest);
+}
+
+static void errors_of(const char *line)
+{
+    struct dio_cpu cpu;
+    dio_cpu_detect(&cpu);
+    const enum dio_isa best = dio_kernels_best(&cpu), level = best < DIO_ISA_avx512 ? best : DIO_ISA_avx512;
+    print_message("%s\n", line);
+    struct expected e = {0};
+    double *dy = NULL;
+    for (int i = 0; i < 2; i++) {
+        exact = i > 0;
+        struct bench b;
+        bench_open(&b, dio_op_find("conv"), line, level, true, 1);
+        const struct geometry g = geometry_of(&b, line);
+        if (!exact) {
+            dy = calloc((size_t)b.y_count, sizeof *dy);
+            assert_non_null(dy);
+            for (int64_t j = 0; j < b.y_count; j++) dy[j] = (double)b.dy[j];
+            e = (struct expected){&b, dy, sums_new(b.y_count), sums_new(b.x_count[0]), sums_new(b.param_count[0]), sums_new(g.k)};
+            each_product(&g, forward_product, &e);
+            each_product(&g, backward_product, &e);
+        }
+        run_phases(&b, b.step.forward, b.step.n_forward);
+        run_phases(&b, b.step.backward, b.step.n_backward);
+        tell_error("y", b.y, &e.y);
+        tell_error("dx", b.dx[0], &e.dx);
+        tell_error("dw", b.dparam[0], &e.dw);
+        bench_close(&b);
+    }
+    exact = false;
+    free(dy);
+    sums_free(&e.y);
+    sums_free(&e.dx);
+    sums_free(&e.dw);
+    sums_free(&e.db);
+}
+
+static void test_conv_errors(void **state)
+{
+    (void)state;
+    errors_of("in=2x28x28x64 out=64 kernel=3 padding=1");
+    errors_of("in=8x7x7x96 out=128 kernel=3 padding=1");
+    errors_of("in=16x14x14x32 out=32 kernel=3 padding=1");
+}
+
 /* Activations that do not clip have no exact gradient to ask for: check_ops compares them with PyTorch. */
 static bool is_curved(const char *line)
 {
@@ -474,7 +537,7 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv_formula),          cmocka_unit_test(test_linear_formula),
+        cmocka_unit_test(test_conv_formula), cmocka_unit_test(test_conv_errors),          cmocka_unit_test(test_linear_formula),
         cmocka_unit_test(test_linear_blas),
         cmocka_unit_test(test_same_bits_for_threads), cmocka_unit_test(test_same_bits_for_batches),
         cmocka_unit_test(test_refusals),

@@ -57,7 +57,7 @@ void dio_ref_gemm_outer(const struct dio_gemm_outer *g, double *dw, double *magn
     for (int64_t c = 0; c < g->channels; c++) {
         for (int j = 0; j < g->columns; j++) {
             struct sum sum = {0, 0};
-            add(&sum, (double)g->dw[c * g->width + j]);
+            if (!g->overwrite) add(&sum, (double)g->dw[c * g->width + j]);
             for (int64_t r = 0; r < g->n_runs; r++) {
                 for (int64_t p = 0; p < g->runs[r].count; p++) {
                     add(&sum, (double)g->x[g->runs[r].x + p * g->x_step + c] * (double)g->dy[g->runs[r].dy + p * g->dy_step + j]);
@@ -137,7 +137,7 @@ void dio_ref_depthwise_dw_row(const struct dio_depthwise_dw_row *d, double *dw, 
 
 struct winograd {
     int side, m;
-    double bt[6][6], at[6][6];
+    double bt[6][6], at[6][6], g[6][3];
 };
 
 static struct winograd winograd_matrices(int m)
@@ -156,6 +156,12 @@ static struct winograd winograd_matrices(int m)
             row[0] *= -points[j];
         }
     }
+    for (int i = 0; i < finite; i++) { /* row i of G: powers of the i-th point by the product of its distances */
+        double product = 1;
+        for (int j = 0; j < finite; j++) product *= j == i ? 1 : points[i] - points[j];
+        for (int j = 0; j < 3; j++) w.g[i][j] = pow(points[i], j) / product;
+    }
+    w.g[finite][2] = 1;
     for (int j = 0; j < m; j++) { /* column i of A^T: powers of the i-th point; of infinity the highest alone */
         for (int i = 0; i < finite; i++) w.at[j][i] = pow(points[i], j);
         w.at[j][finite] = j == m - 1;
@@ -196,6 +202,52 @@ void dio_ref_winograd_output(const struct dio_winograd_output *out, double *y, d
             if (out->residual) add(&sum, (double)out->residual[row * out->y_line + column * out->y_pixel + k]);
             *y = activate(sum.value, out->act);
             *magnitude = sum.magnitude;
+        }
+    }
+}
+
+void dio_ref_winograd_spread(const struct dio_winograd_spread *in, double *v, double *magnitude)
+{
+    const struct winograd w = winograd_matrices(in->m);
+    for (int p = 0; p < w.side * w.side; p++) {
+        for (int64_t k = 0; k < in->channels; k++) {
+            struct sum sum = {0, 0};
+            for (int i = 0; i < in->m * in->m; i++) {
+                add(&sum, w.at[i / in->m][p / w.side] * w.at[i % in->m][p % w.side] * (double)in->dy[i][k]);
+            }
+            v[p * in->channels + k] = sum.value;
+            magnitude[p * in->channels + k] = sum.magnitude;
+        }
+    }
+}
+
+void dio_ref_winograd_gather(const struct dio_winograd_gather *in, double *dw, double *magnitude)
+{
+    const struct winograd w = winograd_matrices(in->m);
+    for (int t = 0; t < 9; t++) {
+        for (int64_t i = 0; i < in->count; i++) {
+            struct sum sum = {0, 0};
+            for (int p = 0; p < w.side * w.side; p++) {
+                add(&sum, w.g[p / w.side][t / 3] * w.g[p % w.side][t % 3] * (double)in->u[p * in->step + i]);
+            }
+            dw[t * in->count + i] = sum.value;
+            magnitude[t * in->count + i] = sum.magnitude;
+        }
+    }
+}
+
+void dio_ref_winograd_weights(const struct dio_winograd_weights *in, double *u, double *magnitude)
+{
+    const struct winograd w = winograd_matrices(in->m);
+    for (int p = 0; p < w.side * w.side; p++) {
+        for (int i = 0; i < in->count; i++) {
+            struct sum sum = {0, 0};
+            for (int t = 0; t < 9; t++) {
+                const double number = (double)in->w[i * in->w_step + (in->flipped ? 8 - t : t)];
+                add(&sum, w.g[p / w.side][t / 3] * w.g[p % w.side][t % 3] * number);
+            }
+            u[p * in->count + i] = sum.value;
+            magnitude[p * in->count + i] = sum.magnitude;
         }
     }
 }

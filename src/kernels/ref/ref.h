@@ -18,5 +18,9 @@ void dio_ref_depthwise_dw_row(const struct dio_depthwise_dw_row *d, double *dw, 
 /* v, magnitude: [positions][channels].  y, magnitude: [rows][columns][channels]. */
 void dio_ref_winograd_input(const struct dio_winograd_input *in, double *v, double *magnitude);
 void dio_ref_winograd_output(const struct dio_winograd_output *out, double *y, double *magnitude);
+void dio_ref_winograd_spread(const struct dio_winograd_spread *in, double *v, double *magnitude);
+/* w: [tap][count]; [position][count] for the weights. */
+void dio_ref_winograd_gather(const struct dio_winograd_gather *in, double *w, double *magnitude);
+void dio_ref_winograd_weights(const struct dio_winograd_weights *in, double *u, double *magnitude);
 
 #endif
