@@ -2,7 +2,7 @@
 
 build_packages="gcc cmake ninja-build pkg-config libjpeg62-turbo-dev libpng-dev libstb-dev libopenblas0-pthread
 libyaml-dev libarchive-dev zlib1g-dev nettle-dev"
-test_packages="libcmocka-dev libjansson-dev python3 xz-utils"
+test_packages="libcmocka-dev libjansson-dev python3 xz-utils clang"
 
 # need_packages NAME...
 need_packages() {

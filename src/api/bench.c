@@ -121,7 +121,7 @@ static void write_text(struct dio_str *out, const struct api_ceilings *c, const 
     dio_str_addf(out, "\nwhole, %s, batch %lld: %.2f ms, %.1f pictures/s, %.1f GF, %.0f %% of the peak (median of %d runs)\n",
                  dio_precision_name(l->precision), (long long)l->batch, l->whole * 1e3, (double)l->batch / l->whole, flops / 1e9,
                  100 * flops / ceiling, RUNS);
-    if (l->step.whole) api_bench_step_text(out, &l->step, l->batch);
+    if (l->step.whole > 0) api_bench_step_text(out, &l->step, l->batch);
 }
 
 static void write_json(struct dio_str *out, const struct api_ceilings *c, const struct layers *l)
@@ -155,7 +155,7 @@ static void write_json(struct dio_str *out, const struct api_ceilings *c, const 
         }
         dio_json_end_list(&w);
     }
-    if (l->step.whole) api_bench_step_json(&w, &l->step);
+    if (l->step.whole > 0) api_bench_step_json(&w, &l->step);
     dio_json_end_map(&w);
     dio_str_add(out, "\n");
 }

@@ -43,7 +43,7 @@ static dio_status put_in(struct dio_graph *graph, int at, const struct dio_node 
     renumber(graph, at, 1);
     memmove(graph->nodes + at + 1, graph->nodes + at, (size_t)(graph->n_nodes - at) * sizeof *graph->nodes);
     graph->n_nodes++;
-    graph->values[graph->n_values] = (struct dio_value){.name = name, .producer = at, .type = {DIO_F32, dio_shape_2(0, in->dims[2])}};
+    graph->values[graph->n_values] = (struct dio_value){.name = name, .producer = at, .type = {.dtype = DIO_F32, .shape = dio_shape_2(0, in->dims[2])}};
     graph->nodes[at] = *select;
     graph->nodes[at].name = name;
     graph->nodes[at].inputs[0] = input;
