@@ -72,6 +72,10 @@ DIOPTER_API diopter_status diopter_model_forward(diopter_model *model, const flo
 /* Decodes a picture file (its bytes in memory), prepares it by the model's preprocessing, and runs it.  logits: [classes]. */
 DIOPTER_API diopter_status diopter_model_forward_file(diopter_model *model, const void *bytes, size_t size, float *logits);
 
+/* The plan by which predict runs the model, step by step: which algorithm and path each takes on this machine, and the memory.
+ * options: batch_size, precision, exact.  *text (a table, or one JSON object) is freed by diopter_free. */
+DIOPTER_API diopter_status diopter_model_plan(diopter_model *model, const diopter_options *options, bool json, char **text);
+
 /* DIOPTER_ERROR_USAGE when `path` is, by any name, a file that the model was read from, or the folder that was named:
  * writing there would destroy an input.  predict and export ask this themselves. */
 DIOPTER_API diopter_status diopter_model_check_output(const diopter_model *model, const char *path);

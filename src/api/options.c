@@ -30,8 +30,8 @@ struct extra {
 static const struct extra extras[] = {
     {"split", DIO_OPTION_T_CHOICE, "SPLIT", NULL, "train|val|test|all", 0, 0, "Pictures",
      "which pictures are judged (default: test where there is one, else val, else all)", EVALUATE},
-    {"batch_size", DIO_OPTION_T_INT, "N", "16", NULL, 1, 65536, "Pictures", "pictures that go through the model at once",
-     EVALUATE | PREDICT | BENCH},
+    {"batch_size", DIO_OPTION_T_INT, "N", "16", NULL, 1, 65536, "Pictures", "pictures that go through the model at once (info: with --plan)",
+     EVALUATE | PREDICT | BENCH | INFO},
     {"min_accuracy", DIO_OPTION_T_NUMBER, "SHARE", NULL, NULL, 0, 1, "Pictures",
      "finish with exit code 1 when top-1 is below this", EVALUATE},
     {"positive", DIO_OPTION_T_TEXT, "CLASS", NULL, NULL, 0, 0, "Pictures",
@@ -56,7 +56,7 @@ static const struct extra extras[] = {
      "time a full training step, too: forward, backward, SGD with momentum", BENCH},
     {"precision", DIO_OPTION_T_CHOICE, "TYPE", "f32", "f32|bf16|int8", 0, 0, "Output",
      "of the arithmetic; bf16: products of bfloat16 summed in f32, faster where the CPU has AVX512_BF16 or AMX; int8: of bytes, with "
-     "--calibrate", EVALUATE | PREDICT | BENCH},
+     "--calibrate", EVALUATE | PREDICT | BENCH | INFO},
     {"calibrate", DIO_OPTION_T_TEXT, "PATH", NULL, NULL, 0, 0, "Output",
      "pictures whose numbers give an int8 model its ranges; 128 are taken (bench makes some up); or what --save-calibration wrote",
      EVALUATE | PREDICT | BENCH},
@@ -66,7 +66,7 @@ static const struct extra extras[] = {
      "how much int8 may change the scores of calibration pictures, of their standard deviation: beyond it the layers that lose the "
      "most stay in bf16, and are named", EVALUATE | PREDICT},
     {"exact", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output",
-     "convolutions term by term: no algorithm that is faster and changes the last digits (Winograd)", EVALUATE | PREDICT | BENCH},
+     "convolutions term by term: no algorithm that is faster and changes the last digits (Winograd)", EVALUATE | PREDICT | BENCH | INFO},
     {"precision", DIO_OPTION_T_CHOICE, "TYPE", "f32", "f32|f16|bf16", 0, 0, "Output", "of the written weights", EXPORT},
     {"names", DIO_OPTION_T_CHOICE, "NAMES", NULL, "origin|timm|torchvision", 0, 0, "Output",
      "how the tensors are called: as in the file that the model came from, or as a library does (default: origin; in a folder "

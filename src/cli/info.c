@@ -102,7 +102,8 @@ static void json_text(struct dio_str *out, const char *key, const char *value)
     dio_json_quote(out, value, strlen(value));
 }
 
-static void print_json(const diopter_model *model, const diopter_model_info *info)
+/* plan: a JSON object, or NULL. */
+static void print_json(const diopter_model *model, const diopter_model_info *info, const char *plan)
 {
     struct dio_str out;
     struct dio_ctx ctx;
@@ -154,6 +155,7 @@ static void print_json(const diopter_model *model, const diopter_model_info *inf
     }
     dio_str_add(&out, "},");
     json_text(&out, "receipt", diopter_model_receipt(model));
+    if (plan) dio_str_addf(&out, ",\"plan\":%s", plan);
     dio_str_add(&out, "}\n");
     if (dio_str_status(&out) == DIO_OK) (void)fputs(out.data, stdout);
     dio_str_free(&out);
@@ -166,16 +168,23 @@ static int run(struct cli *cli)
     diopter_status status = diopter_model_open(cli->context, cli->names[0], cli->options, &model);
     if (status != DIOPTER_OK) return cli_finish(cli, status);
     diopter_model_info info = {.size = sizeof info};
-    (void)diopter_model_describe(model, &info);
-    if (cli->json) print_json(model, &info);
-    else print_text(cli, model, &info);
+    char *plan = NULL;
+    status = diopter_model_describe(model, &info);
+    if (status == DIOPTER_OK && cli_flag(cli, "plan")) status = diopter_model_plan(model, cli->options, cli->json, &plan);
+    if (status == DIOPTER_OK) {
+        if (cli->json) print_json(model, &info, plan);
+        else print_text(cli, model, &info);
+        if (plan && !cli->json) (void)fputs(plan, stdout);
+    }
+    diopter_free(plan);
     diopter_model_close(model);
-    return cli_finish(cli, DIOPTER_OK);
+    return cli_finish(cli, status);
 }
 
 static const struct cli_option options[] = {
     {"tensors", 0, NULL, NULL, "list every tensor of the file", false},
     {"all_classes", 0, NULL, NULL, "list every class", false},
+    {"plan", 0, NULL, NULL, "how predict would run it here: algorithm and path of each step, memory", false},
     {NULL, 0, NULL, NULL, NULL, false}};
 
 const struct cli_verb cli_verb_info = {
@@ -186,6 +195,7 @@ const struct cli_verb cli_verb_info = {
              "or timm folder, or arch:TAG. Files of an unknown architecture are listed tensor by tensor.",
     .examples = "diopter info samples/tiles_base.safetensors\n"
                 "diopter info arch:resnet18\n"
+                "diopter info arch:mobilenet_v2 --plan --precision int8\n"
                 "diopter info --json samples/tiles_base.safetensors",
     .uses = DIOPTER_FOR_INFO,
     .options = options,

@@ -35,7 +35,8 @@ void dio_plan_step(const struct dio_plan *plan, int i, struct dio_plan_step_info
 {
     const struct dio_plan_step *slot = &plan->steps[i];
     *info = (struct dio_plan_step_info){
-        .name = slot->name, .op = slot->step.op->name, .in = slot->step.in[0], .out = slot->step.out[0], .macs = slot->macs,
+        .name = slot->name, .op = slot->step.op->name,
+        .path = slot->step.op->path ? slot->step.op->path(&slot->step) : "", .in = slot->step.in[0], .out = slot->step.out[0], .macs = slot->macs,
         .packed_bytes = slot->step.packed_bytes, .saved_bytes = slot->step.saved_bytes, .fused = slot->fused, .stage = slot->stage,
         .precision = slot->step.precision, .chain = slot->chain, .depth_first = plan->inference && i < plan->n_deep};
 }

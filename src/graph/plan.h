@@ -83,6 +83,7 @@ void dio_plan_free(struct dio_plan *plan);
 /* One line for each step: name, op, shapes, algorithm, bytes (info --plan, bench). */
 struct dio_plan_step_info {
     const char *name, *op;
+    const char *path;   /* the op's word for the way that it takes, or "" */
     struct dio_value_type in, out;
     int64_t macs; /* of one image */
     size_t packed_bytes, saved_bytes;

@@ -178,5 +178,6 @@ const struct dio_op dio_op_conv = {
     .fuses = DIO_FUSE_SCALE | DIO_FUSE_ADD | DIO_FUSE_ACTIVATION,
     .infer = infer,
     .prepare = prepare,
+    .path = dio_conv_path_name,
     .cases = cases,
 };

@@ -147,6 +147,9 @@ int64_t dio_conv_weights_sum_pieces(const struct dio_step *step);
 void dio_conv_weights_sum(const struct dio_step *step, int64_t index, void *scratch);
 void dio_conv_weights_plan(struct dio_conv *conv);
 size_t dio_conv_weights_shared(const struct dio_conv *conv, int64_t images); /* bytes, for as many images at most */
+/* The way that a prepared step takes: dio_op.path. */
+const char *dio_conv_path_name(const struct dio_step *step);
+
 /* DIO_CONV_FEW: copies the lines of x under output lines [first, first + lines) with their padding, and returns the floats
  * of a line of the copy; dio_conv_copy_floats: of all of them. */
 int64_t dio_conv_copy_lines(const struct dio_conv *conv, const float *x, int64_t first, int64_t lines, float *copy);

@@ -39,6 +39,19 @@ static enum dio_conv_path choose_path(const struct dio_conv_shape *s, const stru
     return DIO_CONV_GATHER;
 }
 
+const char *dio_conv_path_name(const struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    switch (conv->path) {
+    case DIO_CONV_POINTWISE: return "pointwise";
+    case DIO_CONV_GATHER: return "direct";
+    case DIO_CONV_WINOGRAD: return conv->tile == 4 ? "winograd 4x4" : "winograd 2x2";
+    case DIO_CONV_FEW: return "few channels";
+    case DIO_CONV_DEPTHWISE: break;
+    }
+    return "depthwise";
+}
+
 /* row_bytes: of input under one output row; macs: of one row and one panel. */
 static struct dio_conv_cut cut_rows(int64_t rows, int64_t row_bytes, int64_t macs, int64_t panels, int64_t blocks, int64_t weight_bytes)
 {

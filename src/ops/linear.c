@@ -130,6 +130,11 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
     return DIO_OK;
 }
 
+static const char *path_name(const struct dio_step *step)
+{
+    return step->forward[0].run == blas_forward ? "OpenBLAS" : "own";
+}
+
 static bool reads_u8(const void *attrs, const struct dio_shape *input)
 {
     (void)attrs;
@@ -155,5 +160,6 @@ const struct dio_op dio_op_linear = {
     .fuses = DIO_FUSE_SCALE | DIO_FUSE_ADD | DIO_FUSE_ACTIVATION,
     .infer = infer,
     .prepare = prepare,
+    .path = path_name,
     .cases = cases,
 };

@@ -210,6 +210,8 @@ struct dio_op {
     dio_status (*infer)(struct dio_ctx *ctx, const struct dio_place *place, struct dio_op_shapes *shapes);
     /* Fills the "answered by prepare" part of a step whose first part is set. */
     dio_status (*prepare)(struct dio_ctx *ctx, struct dio_step *step, const struct dio_step_wants *wants);
+    /* Which of its ways a prepared step goes, in a word or two for people ("winograd 4x4"); NULL: there is one. */
+    const char *(*path)(const struct dio_step *step);
     /* Test cases: each line "in=2x7x9x16[,...] ATTRIBUTES [# remark]"; odd and degenerate sizes among them. */
     const char *const *cases;       /* NULL-terminated */
 };

@@ -56,4 +56,17 @@ with Workplace() as work:
     check.that(len(lines) == 1 and json.loads(lines[0])["path"] == str(first), "predict --json writes JSON lines", lines)
     check.exits(0, "predict", run1, first, "-o", work / "out.txt", "--format", "jsonl")
     check.that(json.loads((work / "out.txt").read_text())["top"][0]["label"], "--format says what a name does not")
+# info --plan tells the ways that the steps take, and keeps to --exact, --precision and --cpu.
+def plan_of(*more):
+    return json.loads(check.exits(0, "info", "arch:resnet18", "--plan", "--json", *more).stdout)["plan"]
+
+
+fast, exact, portable = plan_of("--batch-size", 3), plan_of("--exact"), plan_of("--cpu", "portable", "--precision", "bf16")
+check.that(fast["batch"] == 3 and fast["memory"]["total"] >= fast["memory"]["weights"] > 40e6, "info --plan: memory", fast["memory"])
+check.that([step["path"] for step in exact["steps"] if step["op"] == "conv"].count("direct") >= 16, "info --plan --exact has no Winograd", exact["steps"])
+check.that({step["path"] for step in fast["steps"] if step["name"] == "conv1"} == {"few channels"}, "info --plan: the first layer", fast["steps"][0])
+check.that(portable["level"] == "portable" and portable["steps"][0]["precision"] == "bf16", "info --plan --cpu portable", portable["level"])
+text = check.exits(0, "info", MODEL, "--plan", "--precision", "int8").stdout
+check.that("memory" in text and " int8 " in text and "image by image" in text, "info --plan as a table", text)
+
 check.end()
