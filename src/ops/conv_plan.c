@@ -42,10 +42,10 @@ static enum dio_conv_path choose_path(const struct dio_conv_shape *s, const stru
 const char *dio_conv_path_name(const struct dio_step *step)
 {
     const struct dio_conv *conv = dio_conv_of(step);
+    if (conv->tiles.m) return conv->tiles.m == 4 ? "winograd 4x4" : "winograd 2x2";
     switch (conv->path) {
     case DIO_CONV_POINTWISE: return "pointwise";
     case DIO_CONV_GATHER: return "direct";
-    case DIO_CONV_WINOGRAD: return conv->tile == 4 ? "winograd 4x4" : "winograd 2x2";
     case DIO_CONV_FEW: return "few channels";
     case DIO_CONV_DEPTHWISE: break;
     }
