@@ -39,20 +39,24 @@ static void remove_node(struct dio_graph *graph, int node)
     }
 }
 
+/* Of DIO_FUSE_*: what the kind of plan lets an op take. */
+static unsigned fusions_of(const struct dio_op *op, bool training) { return training ? op->fuses_in_training : op->fuses; }
+
 /* The node that makes `value` for one reader alone, takes `fusion`, and has no activation yet; NULL: there is none. */
-static struct dio_node *fusing_producer(struct dio_graph *graph, int value, unsigned fusion)
+static struct dio_node *fusing_producer(struct dio_graph *graph, int value, unsigned fusion, bool training)
 {
     int producer = graph->values[value].producer;
     if (producer < 0 || dio_pass_is_output(graph, value) || dio_pass_readers(graph, value) != 1) return NULL;
     struct dio_node *node = &graph->nodes[producer];
-    if (!(node->op->fuses & fusion)) return NULL;
-    bool plain = !(node->op->fuses & DIO_FUSE_ACTIVATION) || dio_attr_is(node->op, node->attrs, "activation", "none");
+    const unsigned fusions = fusions_of(node->op, training);
+    if (!(fusions & fusion)) return NULL;
+    bool plain = !(fusions & DIO_FUSE_ACTIVATION) || dio_attr_is(node->op, node->attrs, "activation", "none");
     return plain ? node : NULL;
 }
 
 static bool has_residual(const struct dio_node *node)
 {
-    return (node->op->fuses & DIO_FUSE_ADD) && node->n_inputs == node->op->max_inputs;
+    return ((node->op->fuses | node->op->fuses_in_training) & DIO_FUSE_ADD) && node->n_inputs == node->op->max_inputs;
 }
 
 /* `into` takes over the output of node `from`, which goes. */
@@ -198,7 +202,7 @@ dio_status dio_pass_fold_norm(struct dio_graph *graph)
     for (int i = 0; i < graph->n_nodes; i++) {
         struct affine affine;
         if (!affine_of(graph, &graph->nodes[i], &affine)) continue;
-        struct dio_node *node = fusing_producer(graph, graph->nodes[i].inputs[0], DIO_FUSE_SCALE);
+        struct dio_node *node = fusing_producer(graph, graph->nodes[i].inputs[0], DIO_FUSE_SCALE, false);
         if (!node || has_residual(node) || !all_have_data(graph, node, 2) || graph->params[node->params[0]].row_scale) continue;
         DIO_PASS(fold(graph, node, &affine));
         DIO_PASS(absorb(graph, node, i, graph->nodes[i].op->name));
@@ -207,23 +211,24 @@ dio_status dio_pass_fold_norm(struct dio_graph *graph)
     return DIO_OK;
 }
 
-/* May `value`'s producer take the other operand?  That one has to be there before. */
-static struct dio_node *adding_producer(struct dio_graph *graph, int value, int other)
+/* May `value`'s producer take the other operand?  That one has to be there before.  In training no value comes in twice: its
+ * gradients would be written in the order of the inputs. */
+static struct dio_node *adding_producer(struct dio_graph *graph, int value, int other, bool training)
 {
-    struct dio_node *node = fusing_producer(graph, value, DIO_FUSE_ADD);
-    if (!node || has_residual(node) || graph->values[other].producer >= graph->values[value].producer) return NULL;
+    struct dio_node *node = fusing_producer(graph, value, DIO_FUSE_ADD, training);
+    if (!node || has_residual(node) || (training && node->inputs[0] == other) || graph->values[other].producer >= graph->values[value].producer) return NULL;
     return node;
 }
 
-dio_status dio_pass_fuse_add(struct dio_graph *graph)
+dio_status dio_pass_fuse_add(struct dio_graph *graph, bool training)
 {
     for (int i = 0; i < graph->n_nodes; i++) {
         const struct dio_node *add = &graph->nodes[i];
         if (add->op != &dio_op_add) continue;
         int a = add->inputs[0], b = add->inputs[1], residual = b;
-        struct dio_node *node = adding_producer(graph, a, b);
+        struct dio_node *node = adding_producer(graph, a, b, training);
         if (!node) {
-            node = adding_producer(graph, b, a);
+            node = adding_producer(graph, b, a, training);
             residual = a;
         }
         if (!node) continue;
@@ -233,12 +238,12 @@ dio_status dio_pass_fuse_add(struct dio_graph *graph)
     return DIO_OK;
 }
 
-dio_status dio_pass_fuse_activation(struct dio_graph *graph)
+dio_status dio_pass_fuse_activation(struct dio_graph *graph, bool training)
 {
     for (int i = 0; i < graph->n_nodes; i++) {
         const struct dio_node *activation = &graph->nodes[i];
         if (activation->op != &dio_op_activation) continue;
-        struct dio_node *node = fusing_producer(graph, activation->inputs[0], DIO_FUSE_ACTIVATION);
+        struct dio_node *node = fusing_producer(graph, activation->inputs[0], DIO_FUSE_ACTIVATION, training);
         const char *kind = dio_activation_kind(activation->attrs);
         if (!node || !dio_attr_set(node->op, node->attrs, "activation", kind)) continue;
         DIO_PASS(absorb(graph, node, i--, kind));

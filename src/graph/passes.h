@@ -1,4 +1,4 @@
-/* Rewrites of a graph that is about to become an inference plan.  Each works in place on a graph of its own (a clone);
+/* Rewrites of a graph that is about to become a plan.  Each works in place on a graph of its own (a clone);
  * its outputs are the values that stay asked for.  Values keep their numbers (only dio_pass_select_early adds some);
  * nodes that go are taken out. */
 #ifndef DIO_GRAPH_PASSES_H
@@ -20,10 +20,10 @@ dio_status dio_pass_select_early(struct dio_graph *graph);
  * row_scale, w / sqrt(var + eps), that a plan applies as it packs; the bias is (b - mean) * w / sqrt(var + eps) + bias, in the
  * graph's arena.  A layer scale likewise. */
 dio_status dio_pass_fold_norm(struct dio_graph *graph);
-/* A sum goes into the later of its two producers that takes one more input (DIO_FUSE_ADD). */
-dio_status dio_pass_fuse_add(struct dio_graph *graph);
+/* A sum goes into the later of its two producers that takes one more input (DIO_FUSE_ADD); `training`: for a training plan. */
+dio_status dio_pass_fuse_add(struct dio_graph *graph, bool training);
 /* An activation goes into its producer, where that knows the kind (DIO_FUSE_ACTIVATION). */
-dio_status dio_pass_fuse_activation(struct dio_graph *graph);
+dio_status dio_pass_fuse_activation(struct dio_graph *graph, bool training);
 /* Values become bf16 where the op that makes them can write it and every op that reads them can read it; inputs and outputs
  * of the graph stay as they are. */
 void dio_pass_bf16(struct dio_graph *graph);

@@ -24,8 +24,8 @@ static dio_status rewrite(struct dio_graph *graph, const int *inputs, int n_inpu
         const bool keep_values = options->keep_values || options->precision == DIO_PRECISION_INT8;
         if (!keep_values) DIO_PASS(dio_pass_select_early(graph));
         DIO_PASS(dio_pass_fold_norm(graph));
-        DIO_PASS(dio_pass_fuse_add(graph));
-        DIO_PASS(dio_pass_fuse_activation(graph));
+        DIO_PASS(dio_pass_fuse_add(graph, false));
+        DIO_PASS(dio_pass_fuse_activation(graph, false));
     }
     if (options->precision == DIO_PRECISION_INT8 && options->ranges) dio_pass_int8(graph, options->ranges);
     if (options->precision != DIO_PRECISION_F32) dio_pass_bf16(graph);

@@ -24,6 +24,7 @@ struct dio_plan_value {
     int first, last;     /* moments */
     size_t offset;       /* in its block */
     size_t grad_offset;  /* training; SIZE_MAX: no gradient */
+    int grad_root;       /* value whose gradient's memory this one's takes over (itself: none) */
 };
 
 struct dio_plan_step {

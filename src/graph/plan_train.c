@@ -124,6 +124,24 @@ static struct dio_lifetime saved_life(const struct dio_plan *plan, int i)
     return (struct dio_lifetime){.bytes = slot->step.saved_bytes, .first = i, .last = slot->backward ? backward_moment(plan, i) : i};
 }
 
+/* The gradient of an input takes over the memory of the output's where the step can work in place and comes first to it. */
+static void share_gradients(struct dio_plan *plan, struct dio_lifetime *gradients)
+{
+    for (int i = plan->n_steps - 1; i >= 0; i--) {
+        const struct dio_plan_step *slot = &plan->steps[i];
+        if (!slot->backward || !slot->step.dx_over_dy) continue;
+        const int value = slot->inputs[slot->step.dx_over_dy - DIO_OVER_DY], root = plan->values[slot->outputs[0]].grad_root;
+        struct dio_lifetime *from = &gradients[root], *to = &gradients[value];
+        if (!from->bytes || to->bytes != from->bytes || from->last != backward_moment(plan, i) || to->first != from->last) continue;
+        int times = 0;
+        for (int j = 0; j < slot->step.n_inputs; j++) times += slot->inputs[j] == value;
+        if (times != 1) continue;
+        plan->values[value].grad_root = root;
+        from->last = to->last;
+        to->bytes = 0;
+    }
+}
+
 static void count_saved(struct dio_plan *plan, const struct dio_lifetime *extra)
 {
     for (int i = 0; i < plan->n_values; i++) {
@@ -146,12 +164,16 @@ static dio_status place_values(struct builder *b)
     struct dio_lifetime *extra = dio_alloc_zeroed(plan->ctx, (size_t)n_extra, sizeof *extra, "a memory plan");
     if (!extra) return DIO_ERR_ENV;
     for (int i = 0; i < plan->n_steps; i++) extra[i] = saved_life(plan, i);
-    for (int i = 0; i < plan->n_values; i++) extra[plan->n_steps + i] = gradient_life(plan, b, i);
+    for (int i = 0; i < plan->n_values; i++) {
+        extra[plan->n_steps + i] = gradient_life(plan, b, i);
+        plan->values[i].grad_root = i;
+    }
+    share_gradients(plan, extra + plan->n_steps);
     count_saved(plan, extra);
     dio_status status = dio_plan_place(plan, DIO_HOME_SHARED, plan->batch, extra, n_extra, &plan->activations_bytes);
     for (int i = 0; i < plan->n_steps; i++) plan->steps[i].saved_offset = extra[i].offset;
     for (int i = 0; i < plan->n_values; i++) {
-        const struct dio_lifetime *life = &extra[plan->n_steps + i];
+        const struct dio_lifetime *life = &extra[plan->n_steps + plan->values[i].grad_root];
         if (life->bytes) plan->values[i].grad_offset = life->offset;
     }
     dio_free(plan->ctx, extra);
@@ -260,6 +282,8 @@ dio_status dio_plan_train(struct dio_ctx *ctx, struct dio_graph *graph, const in
     b.graph->ctx = ctx;
     dio_status status = dio_pass_cut(b.graph, inputs, n_inputs, ends, n_watch + 1);
     if (status == DIO_OK) status = dio_pass_select_early(b.graph);
+    if (status == DIO_OK && !options->plan.no_fusion) status = dio_pass_fuse_add(b.graph, true);
+    if (status == DIO_OK && !options->plan.no_fusion) status = dio_pass_fuse_activation(b.graph, true);
     if (status == DIO_OK) status = dio_plan_new(ctx, b.graph, options->plan.batch, plan);
     if (status == DIO_OK) {
         b.plan = *plan;

@@ -24,21 +24,27 @@ typedef void dio_add_to_fn(const float *x, float *y, int64_t n);
 /* sums[c] += sum over rows i of x[i * stride + c], c < columns; rows in chunks of 64 whose sums are added in order. */
 typedef void dio_column_sums_fn(const float *x, int64_t rows, int64_t stride, int64_t columns, float *sums);
 
-/* Batch normalisation over rows of `channels` numbers; each slot reads what its formula names. */
+/* Batch normalisation over rows of `channels` numbers; each slot reads what its formula names.
+ * norm = (x - mean) * scale + shift + residual; g = dy times the slope of `act` there. */
 struct dio_norm_rows {
     int64_t rows, channels;
     const float *x, *dy;
     const float *mean, *scale, *shift;  /* of each channel */
     const float *offset, *slope;        /* of each channel; offset NULL: statistics are constants */
+    const float *residual;              /* NULL: none */
+    enum dio_act act;
+    const float *kept;                  /* act(norm), of an activation that clips; NULL: g takes norm, computed again */
+    float *gated;                       /* norm_gradient_sums: g goes here as well; NULL: nowhere.  May be dy */
+    bool add_gated;
     float *out;
     bool add;                           /* norm_gradient: to what is there */
 };
 /* sum[c] = sum of x, other[c] = sum of x * x: over the rows in their order, in double. */
 typedef void dio_norm_sums_fn(const struct dio_norm_rows *n, double *sum, double *other);
-/* norm_gradient_sums, likewise: sum[c] of dy, other[c] of dy * (x - mean). */
-/* out = (x - mean) * scale + shift; out may be x. */
+/* norm_gradient_sums: sum[c] of g, other[c] of g * (x - mean); of four rows in float, then in double. */
+/* norm_apply: out = act(norm); out may be x. */
 typedef void dio_norm_rows_fn(const struct dio_norm_rows *n);
-/* norm_gradient: out (+)= scale * (dy - offset - (x - mean) * slope), or scale * dy; out may be dy. */
+/* norm_gradient: out (+)= scale * (g - offset - (x - mean) * slope), or scale * g; out may be dy. */
 
 /* y[i] (+)= x[i] * factor where number i of a stream is at least `threshold`, else 0; y may be x.  Number i is the one that
  * base/rng.h draws i-th: number i % 4 of Philox4x32-10 for the counter {i / 4, counter[1..3]}. */

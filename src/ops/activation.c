@@ -115,6 +115,7 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
         dio_add_backward(step, backward, dio_pieces_elements);
     }
     step->in_place = !step->reads_x;
+    step->dx_over_dy = DIO_OVER_DY;
     return DIO_OK;
 }
 

@@ -35,7 +35,7 @@ static void backward(const struct dio_step *step, int64_t piece, void *scratch)
     (void)scratch;
     struct dio_range range = dio_block(step->n * dio_image_elements(&step->in[0]), DIO_BLOCK, piece);
     for (int input = 0; input < 2; input++) {
-        if (!step->dx[input]) continue;
+        if (!step->dx[input] || step->dx[input] == step->dy[0]) continue;
         dio_put_row(step->dx[input] + range.begin, step->dy[0] + range.begin, range.end - range.begin, step->add_dx[input]);
     }
 }
@@ -44,6 +44,7 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
 {
     (void)ctx;
     step->in_place = true;
+    step->dx_over_dy = DIO_OVER_DY + (wants->dx[0] ? 0 : 1);
     dio_add_forward(step, forward, dio_pieces_elements);
     if (dio_wants_any(wants)) dio_add_backward(step, backward, dio_pieces_elements);
     return DIO_OK;

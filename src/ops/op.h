@@ -103,6 +103,8 @@ struct dio_op_phase {
     dio_pieces_fn *pieces;
 };
 
+enum { DIO_OVER_DY = 1 };
+
 enum dio_mode {
     DIO_MODE_INFER, /* statistics are constants, dropout is off; weights are packed once */
     DIO_MODE_TRAIN  /* backward will be run; weights may change between runs (the plan calls `pack` again) */
@@ -146,6 +148,8 @@ struct dio_step {
     bool reads_x, reads_y; /* backward reads the inputs / the outputs of forward, so the plan keeps them */
     bool in_place;         /* output 0 may lie over input `in_place_input` */
     int in_place_input;
+    /* The gradient of input dx_over_dy - DIO_OVER_DY may lie over output 0's, where it is written, not added; 0: of none. */
+    int dx_over_dy;
     /* Forward and backward read this parameter from `packed` alone (so an inference plan keeps no copy of it). */
     bool packs_param[DIO_OP_MAX_PARAMS];
     struct dio_op_rows rows;
@@ -174,7 +178,7 @@ struct dio_step_wants {
     bool dx[DIO_OP_MAX_INPUTS], dparam[DIO_OP_MAX_PARAMS];
 };
 
-/* What the passes of an inference graph may put into an op: y = activation(op(x) * scale + bias + residual). */
+/* What passes may put into an op: y = activation(op(x) * scale + bias + residual). */
 enum {
     DIO_FUSE_SCALE = 1 << 0,      /* params[0] is the weight, its first axis the output channels, and a bool attribute
                                      `bias` adds params[1]: a batch norm behind the op folds into the two */
@@ -200,7 +204,8 @@ struct dio_op {
     const struct dio_attr_def *attrs;
     int min_inputs, max_inputs;
     bool no_grad;                   /* an op without backward says so; the registry test wants one or the other */
-    unsigned fuses;                 /* DIO_FUSE_* */
+    unsigned fuses;                 /* DIO_FUSE_*, in an inference plan */
+    unsigned fuses_in_training;     /* the same in a training plan, whose bits are then what they were without */
     unsigned narrow;                /* DIO_BF16_*, DIO_U8_* of forward */
     /* With DIO_U8_READS, whether it does with these attributes and this input; NULL: always. */
     bool (*reads_u8)(const void *attrs, const struct dio_shape *input);

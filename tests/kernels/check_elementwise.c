@@ -184,44 +184,99 @@ void check_column_sums(struct run *run)
 
 static struct dio_norm_rows norm_case(struct run *run)
 {
-    struct dio_norm_rows n = {.rows = number(run, "rows", 1), .channels = number(run, "channels", 1), .add = number(run, "add", 0) != 0};
-    n.x = filled(run, n.rows * n.channels);
-    n.dy = filled(run, n.rows * n.channels);
+    struct dio_norm_rows n = {.rows = number(run, "rows", 1), .channels = number(run, "channels", 1), .add = number(run, "add", 0) != 0,
+                              .act = (enum dio_act)number(run, "act", 0)};
+    const int64_t count = n.rows * n.channels;
+    n.x = filled(run, count);
+    n.dy = filled(run, count);
     n.mean = filled(run, n.channels);
     n.scale = filled(run, n.channels);
     n.shift = filled(run, n.channels);
     n.slope = filled(run, n.channels);
     n.offset = number(run, "constants", 0) ? NULL : filled(run, n.channels);
+    if (number(run, "residual", 0)) n.residual = filled(run, count);
     return n;
 }
 
+/* The number before the activation, what it is made of, and dy times the activation's slope there. */
+static double norm_of(const struct dio_norm_rows *n, int64_t i, double *magnitude)
+{
+    const int64_t c = i % n->channels;
+    const double product = ((double)n->x[i] - (double)n->mean[c]) * (double)n->scale[c], residual = n->residual ? (double)n->residual[i] : 0;
+    *magnitude = fabs(product) + fabs((double)n->shift[c]) + fabs(residual);
+    return product + (double)n->shift[c] + residual;
+}
+
+static double gated_of(const struct dio_norm_rows *n, int64_t i)
+{
+    double magnitude;
+    const double y = norm_of(n, i, &magnitude), dy = (double)n->dy[i], s = 1 / (1 + exp(-y));
+    if (n->act == DIO_ACT_RELU) return y <= 0 ? 0 : dy;
+    if (n->act == DIO_ACT_RELU6) return y <= 0 || y >= 6 ? 0 : dy;
+    return n->act == DIO_ACT_SILU ? dy * s * (1 + y * (1 - s)) : dy;
+}
+
+static double activated(enum dio_act act, double x)
+{
+    if (act == DIO_ACT_RELU) return x < 0 ? 0 : x;
+    if (act == DIO_ACT_RELU6) return x < 0 ? 0 : x > 6 ? 6 : x;
+    return act == DIO_ACT_SILU ? x / (1 + exp(-x)) : x;
+}
+
+/* What an activation that clips put out, as forward would have left it. */
+static void keep_output(struct run *run, struct dio_norm_rows *n)
+{
+    if (!number(run, "kept", 0)) return;
+    n->out = buffer(run, n->rows * n->channels);
+    run->kernels->norm_apply(n);
+    n->kept = n->out;
+}
+
 /* Sums in double, so exact to far less than the eps of float that judge() allows. */
-static void check_sums(struct run *run, bool gradient)
+void check_norm_sums(struct run *run)
 {
     const struct dio_norm_rows n = norm_case(run);
     double *sums = must(malloc((size_t)n.channels * 2 * sizeof *sums));
-    (gradient ? run->kernels->norm_gradient_sums : run->kernels->norm_sums)(&n, sums, sums + n.channels);
+    run->kernels->norm_sums(&n, sums, sums + n.channels);
     for (int64_t c = 0; c < n.channels; c++) {
-        double sum = 0, other = 0;
+        double sum = 0, squares = 0;
         for (int64_t i = c; i < n.rows * n.channels; i += n.channels) {
-            const double x = (double)n.x[i], dy = (double)n.dy[i];
-            sum += gradient ? dy : x;
-            other += gradient ? dy * (double)(n.x[i] - n.mean[c]) : x * x;
+            sum += (double)n.x[i];
+            squares += (double)n.x[i] * (double)n.x[i];
         }
         judge(run, sums[c], sum, (double)n.rows * 0x1p-24, n.rows, "sum", 0, c);
-        judge(run, sums[n.channels + c], other, (double)n.rows * 0x1p-24, n.rows, "other", 0, c);
+        judge(run, sums[n.channels + c], squares, (double)n.rows * 0x1p-24, n.rows, "squares", 0, c);
     }
     free(sums);
 }
 
-void check_norm_sums(struct run *run)
-{
-    check_sums(run, false);
-}
-
+/* Four numbers are added in float. */
 void check_norm_gradient_sums(struct run *run)
 {
-    check_sums(run, true);
+    enum { TERMS = 4, SLOPE = 12 };
+    struct dio_norm_rows n = norm_case(run);
+    const int64_t count = n.rows * n.channels, gated = number(run, "gated", 0);
+    const float *before = filled(run, count);
+    double *sums = must(malloc((size_t)n.channels * 2 * sizeof *sums));
+    keep_output(run, &n);
+    n.add_gated = gated == 2;
+    if (gated) n.gated = buffer(run, count);
+    if (n.add_gated) memcpy(n.gated, before, (size_t)count * sizeof *before);
+    run->kernels->norm_gradient_sums(&n, sums, sums + n.channels);
+    for (int64_t c = 0; c < n.channels; c++) {
+        double sum = 0, products = 0, of_sum = 0, of_products = 0;
+        for (int64_t i = c; i < count; i += n.channels) {
+            const double g = gated_of(&n, i), away = (double)n.x[i] - (double)n.mean[c], start = n.add_gated ? (double)before[i] : 0;
+            sum += g;
+            products += g * away;
+            of_sum += fabs((double)n.dy[i]);
+            of_products += fabs((double)n.dy[i] * away);
+            if (gated) judge(run, (double)n.gated[i], start + g, fabs(start) + fabs((double)n.dy[i]), SLOPE, "gated", i / n.channels, c);
+        }
+        judge(run, sums[c], sum, of_sum, TERMS + SLOPE, "sum", 0, c);
+        judge(run, sums[n.channels + c], products, of_products, TERMS + SLOPE, "products", 0, c);
+    }
+    free(sums);
 }
 
 void check_norm_apply(struct run *run)
@@ -230,27 +285,30 @@ void check_norm_apply(struct run *run)
     n.out = buffer(run, n.rows * n.channels);
     run->kernels->norm_apply(&n);
     for (int64_t i = 0; i < n.rows * n.channels; i++) {
-        const int64_t c = i % n.channels;
-        const double product = ((double)n.x[i] - (double)n.mean[c]) * (double)n.scale[c], shift = (double)n.shift[c];
-        judge(run, (double)n.out[i], product + shift, fabs(product) + fabs(shift), 1, "out", i / n.channels, c);
+        double magnitude;
+        const double y = norm_of(&n, i, &magnitude);
+        judge(run, (double)n.out[i], activated(n.act, y), magnitude, 4, "out", i / n.channels, i % n.channels);
     }
 }
 
 void check_norm_gradient(struct run *run)
 {
+    enum { SLOPE = 12 };
     struct dio_norm_rows n = norm_case(run);
     const int64_t count = n.rows * n.channels;
     const float *before = filled(run, count);
+    keep_output(run, &n);
     n.out = buffer(run, count);
     if (n.add) memcpy(n.out, before, (size_t)count * sizeof *n.out);
     run->kernels->norm_gradient(&n);
     for (int64_t i = 0; i < count; i++) {
         const int64_t c = i % n.channels;
-        const double scale = (double)n.scale[c], dy = (double)n.dy[i], start = n.add ? (double)before[i] : 0;
+        const double scale = (double)n.scale[c], g = gated_of(&n, i), start = n.add ? (double)before[i] : 0;
         const double offset = n.offset ? (double)n.offset[c] : 0;
         const double slope = n.offset ? ((double)n.x[i] - (double)n.mean[c]) * (double)n.slope[c] : 0;
-        judge(run, (double)n.out[i], start + scale * (dy - offset - slope), fabs(start) + fabs(scale) * (fabs(dy) + fabs(offset) + fabs(slope)),
-              4, "out", i / n.channels, c);
+        judge(run, (double)n.out[i], start + scale * (g - offset - slope),
+              fabs(start) + fabs(scale) * (fabs((double)n.dy[i]) + fabs(offset) + fabs(slope)), n.act > DIO_ACT_LAST_CLIP ? SLOPE : 4, "out",
+              i / n.channels, c);
     }
 }
 

@@ -141,6 +141,9 @@ static void check_bits(struct checker *k, const struct op_case *c, const struct 
         snprintf(what, sizeof what, "bits change with %d threads", team_sizes[i]);
         compare(k, c, run, expected, what);
     }
+    struct op_run over = *base;
+    over.in_place = true;
+    compare(k, c, over, expected, "bits change in place");
     struct op_run none = *base;
     none.backward = false;
     none.in_place = true;

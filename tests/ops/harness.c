@@ -317,6 +317,10 @@ static dio_status book_gradients(const struct op_case *c, const struct op_run *r
         if (!step->dx[i]) return DIO_ERR_ENV;
         step->add_dx[i] = run->add;
         for (int64_t k = 0; run->add && k < result->dx_count[i]; k++) step->dx[i][k] = run->add_to;
+        if (run->in_place && !run->add && step->dx_over_dy == DIO_OVER_DY + i) {
+            memcpy(step->dx[i], step->dy[0], (size_t)result->dx_count[i] * sizeof(float));
+            step->dy[0] = step->dx[i];
+        }
     }
     for (int i = 0; i < step->n_params; i++) {
         if (!run->wants.dparam[i]) continue;

@@ -39,7 +39,7 @@ struct op_run {
     struct dio_step_wants wants;
     float add_to;      /* gradients are added to this number, instead of written, when `add` */
     bool add;
-    bool in_place;     /* y lies over x, where the step allows it */
+    bool in_place;     /* y lies over x, where the step allows it, and a gradient over dy */
     enum dio_precision precision;
     bool bf16_in, bf16_out; /* f32 inputs are narrowed and handed over as bf16; outputs are bf16, and widened into the result */
     int64_t n;         /* images; 0: the batch */
