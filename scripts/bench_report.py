@@ -28,6 +28,7 @@ AIMS = {
     "resnet18/b16/train": {"torch": 1.7, "best": 1.4}, "resnet50/b16/train": {"torch": 1.7, "best": 1.4},
     "vit_tiny_patch16_224/b16/train": {"torch": 2.3, "best": 1.2},
 }
+LINEAR_AIMS = {"torch": 2.4, "torch mkl": 1.05, "ort": 1.1}
 
 
 def cell(ours, peer, aim):
@@ -64,6 +65,16 @@ def peers_table(rows, threads):
         share = f"{100 * row['share']:.0f} %" if row.get("share") else "-"
         ours = f"{row['diopter']:.1f}" if row.get("diopter") else "-"
         out.append(f"| {row['row']} | {ours} | {share} | {beside_ours(row, aims)} | " + " | ".join(cell(row.get("diopter"), row.get(key), aims.get(key)) for key, _ in PEERS) + " |")
+    return out
+
+
+def linear_table(rows, threads):
+    peers = [("openblas", "through OpenBLAS")] + [peer for peer in PEERS if peer[0] != "compiled"]
+    out = ["| linear layer | Diopter, GF | " + " | ".join(name for _, name in peers) + " |", "| --- | --- |" + " --- |" * len(peers)]
+    for row in rows:
+        if row.get("threads") == threads and row.get("diopter"):
+            cells = [cell(row["diopter"], row.get(key), LINEAR_AIMS.get(key)) for key, _ in peers]
+            out.append(f"| {row['row'].removeprefix('linear/')} | {row['diopter']:.0f} | " + " | ".join(cells) + " |")
     return out
 
 
@@ -117,7 +128,8 @@ def main():
     parser.add_argument("--out", default="docs/performance", type=pathlib.Path)
     options = parser.parse_args()
     rows = [json.loads(line) for line in options.lines.read_text().splitlines() if line.strip()]
-    peers = [row for row in rows if "threads" in row]
+    layers = [row for row in rows if row["row"].startswith("linear/")]
+    peers = [row for row in rows if "threads" in row and row not in layers]
     about = machine(str(pathlib.Path(options.program).resolve()))
     text = ["# Performance", "",
             "Measured by `scripts/bench.sh`: Diopter and its peers in turn, round after round; medians of pictures a second, and Diopter's",
@@ -128,6 +140,8 @@ def main():
             f"Machine: {about.get('model', 'unknown CPU') + ', ' + ', '.join(about.get('features', []))}, {versions()}.", "", "![Throughput over the peers'](performance.svg)", ""]
     for threads in sorted({row["threads"] for row in peers}, reverse=True):
         text += [f"## {threads} thread{'s' if threads > 1 else ''}", ""] + peers_table(peers, threads) + [""]
+    for threads in sorted({row["threads"] for row in layers}, reverse=True):
+        text += [f"## Linear layers alone, {threads} thread{'s' if threads > 1 else ''}", ""] + linear_table(layers, threads) + [""]
     text += ["## Whole jobs", ""] + jobs_table(rows) + [""]
     options.out.with_suffix(".md").write_text("\n".join(text))
     options.out.with_suffix(".svg").write_text(plot(peers, max([row["threads"] for row in peers] + [1])))

@@ -16,9 +16,13 @@ figure is the median over the rounds of pictures a second.  Peers in their best 
 Rows below f32 have Diopter's own wider precisions beside them, as they come and (direct f32) without Winograd's shortcut.
 
 A peer that cannot run a row is shown as "-" with the reason on standard error.
+
+Rows linear/... are single linear layers without a bias, in billions of floating-point operations a second: ours, the same
+through OpenBLAS (--linear blas), PyTorch's linear, ONNX Runtime's MatMul.  They are timed by build/tests/bench_linear.
 """
 import argparse
 import json
+import math
 import os
 import pathlib
 import statistics
@@ -37,6 +41,9 @@ MODELS = {
     "vit_base_patch16_224": ("timm", (1,), ("bf16", "int8"), None),
     "convnext_tiny": ("timm", (1,), (), None),
 }
+# batch, rows of each, inputs, outputs: the layers of ViT-B/16's blocks, the heads of ResNet-18 and ResNet-50
+LINEAR = ((1, 197, 768, 2304), (1, 197, 768, 768), (1, 197, 768, 3072), (1, 197, 3072, 768),
+          (1, 1, 512, 1000), (16, 1, 512, 1000), (1, 1, 2048, 1000), (16, 1, 2048, 1000))
 SHIM = "int mkl_serv_intel_cpu_true(void) { return 1; }\nint mkl_serv_intel_cpu(void) { return 1; }\n"
 SECONDS = 1.0  # of one measurement
 
@@ -48,6 +55,8 @@ def rows():
                 yield f"{name}/b{batch}/{precision}", name, batch, precision
         if step:
             yield f"{name}/b{step}/train", name, step, "train"
+    for size in LINEAR:
+        yield f"linear/{size[2]}x{size[3]}/b{size[0] * size[1]}", "linear", size, "linear"
 
 
 # ---- the peers' side: a process that answers each line on standard input with seconds a run ----
@@ -64,6 +73,27 @@ def make(name):
     if MODELS[name][0] == "timm":
         return timm.create_model(name)
     return torchvision.models.get_model(name)
+
+
+def linear_runner(job):
+    """torch.nn.functional.linear, or a MatMul whose weights are constant, so that it may pack them beforehand."""
+    import torch
+    batch, rows, inputs, outputs = job["batch"]
+    x, w = torch.randn(batch * rows, inputs), torch.randn(outputs, inputs)
+    if job["peer"] != "ort":
+        torch.set_num_threads(job["threads"])
+
+        def run():
+            with torch.inference_mode():
+                torch.nn.functional.linear(x, w)
+        return run
+    import onnx
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [batch * rows, width]) for name, width in (("x", inputs), ("y", outputs))]
+    weights = onnx.numpy_helper.from_array(w.T.contiguous().numpy(), "w")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("MatMul", ["x", "w"], ["y"])], "linear", ends[:1], ends[1:], [weights])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    session, feed = ort_session(model.SerializeToString(), job["threads"]), {"x": x.numpy()}
+    return lambda: session.run(None, feed)
 
 
 def torch_runner(job):
@@ -127,20 +157,25 @@ def onnx_file(job, folder):
     return low
 
 
-def ort_runner(job):
-    import numpy
+def ort_session(model, threads):
     import onnxruntime
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = job["threads"]
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(onnx_file(job, job["folder"]), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def ort_runner(job):
+    import numpy
+    session = ort_session(onnx_file(job, job["folder"]), job["threads"])
     x = numpy.random.default_rng(1).standard_normal((job["batch"], 3, 224, 224), numpy.float32)
     return lambda: session.run(None, {"x": x})
 
 
 def worker(job):
-    run = ort_runner(job) if job["peer"].startswith("ort") else torch_runner(job)
+    make_run = linear_runner if job["model"] == "linear" else ort_runner if job["peer"].startswith("ort") else torch_runner
+    run = make_run(job)
     run()
     run()
     print("ready", flush=True)
@@ -222,6 +257,28 @@ class Ours:
         pass
 
 
+class OursLinear:
+    """A single layer, by our kernels or through OpenBLAS."""
+
+    def __init__(self, program, job, who):
+        self.name, self.times, self.shares, self.alive = {"own": "diopter"}.get(who, "openblas"), [], [], True
+        tool = pathlib.Path(program).parent / "tests" / "bench_linear"
+        self.command = [tool, "--layer", "x".join(map(str, job["batch"])), str(job["threads"]), who]
+
+    def measure(self):
+        if not self.alive:
+            return
+        try:
+            done = subprocess.run(self.command, capture_output=True, text=True, check=True)
+            self.times.append(float(done.stdout))
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.alive = False
+            print(f"{' '.join(map(str, self.command))}: {getattr(error, 'stderr', None) or error}", file=sys.stderr)
+
+    def close(self):
+        pass
+
+
 def shim_library(folder):
     if not any("AuthenticAMD" in line for line in open("/proc/cpuinfo")):
         return None
@@ -237,15 +294,17 @@ def shim_library(folder):
 def peers_of(precision, shim):
     if precision == "int8":
         return ["ort u8s8", "ort s8s8"]
-    if precision == "train":
-        return ["torch"] + (["torch mkl"] if shim else [])
+    if precision in ("train", "linear"):
+        return ["torch"] + (["torch mkl"] if shim else []) + (["ort"] if precision == "linear" else [])
     if precision == "bf16":
         return ["torch", "ort"]
     return ["torch"] + (["torch mkl"] if shim else []) + ["compiled", "ort"]
 
 
 def ours_of(program, job):
-    """Diopter, and its own wider precisions beside a narrow one."""
+    """Diopter, and its own wider precisions beside a narrow one; OpenBLAS beside our own linear layer."""
+    if job["model"] == "linear":
+        return [OursLinear(program, job, who) for who in ("own", "blas")]
     out = [Ours(program, job)]
     if job["precision"] in ("bf16", "int8"):
         f32 = {**job, "precision": "f32"}
@@ -259,13 +318,14 @@ def compare(options, row, threads, folder, shim):
     label, name, batch, precision = row
     job = {"model": name, "batch": batch, "precision": precision, "threads": threads, "folder": folder}
     everyone = ours_of(options.program, job) + [Peer({**job, "peer": peer}, shim) for peer in peers_of(precision, shim)]
+    work = 2e-9 * math.prod(batch) if precision == "linear" else batch  # what a run gets done
     for _ in range(options.rounds):
         for one in everyone:
             one.measure()
     out = {"row": label, "threads": threads}
     for one in everyone:
         one.close()
-        out[one.name] = batch / statistics.median(one.times) if one.times else None
+        out[one.name] = work / statistics.median(one.times) if one.times else None
     if precision == "int8":
         out["ort"] = max(filter(None, (out["ort u8s8"], out["ort s8s8"])), default=None)
     out["share"] = statistics.median(everyone[0].shares) if everyone[0].shares else None
@@ -274,10 +334,11 @@ def compare(options, row, threads, folder, shim):
 
 def shown(out):
     ours = out["diopter"]
-    parts = [f"{out['row']:34s} {out['threads']}T  diopter {ours:8.1f}/s" if ours else f"{out['row']:34s} {out['threads']}T  diopter      -  "]
+    unit = " GF" if out["row"].startswith("linear/") else "/s"
+    parts = [f"{out['row']:34s} {out['threads']}T  diopter {ours:8.1f}{unit}" if ours else f"{out['row']:34s} {out['threads']}T  diopter      -  "]
     if out["share"]:
         parts.append(f"{100 * out['share']:3.0f} % of peak")
-    for peer in ("torch", "torch mkl", "compiled", "ort", "ort u8s8", "ort s8s8", "diopter f32", "diopter direct f32", "diopter bf16"):
+    for peer in ("openblas", "torch", "torch mkl", "compiled", "ort", "ort u8s8", "ort s8s8", "diopter f32", "diopter direct f32", "diopter bf16"):
         if out.get(peer):
             parts.append(f"{peer} {out[peer]:.1f}" + (f" ({ours / out[peer]:.2f} x)" if ours else ""))
     return "  ".join(parts)

@@ -1,6 +1,10 @@
 /* Linear layers: our kernels against OpenBLAS, and whether a row's bits depend on the number of rows beside it.
  *
- *   bench_linear [--level NAME] */
+ *   bench_linear [--level NAME]
+ *
+ * One layer as a plan runs it, on a team: the median of seconds a run, for scripts/compare_peers.py.
+ *
+ *   bench_linear --layer BATCHxROWSxINxOUT THREADS own|blas|auto */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +12,9 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/threads.h"
+#include "graph/graph.h"
+#include "graph/plan.h"
 #include "kernels/kernels.h"
 
 static float *floats(struct dio_ctx *ctx, int64_t count)
@@ -34,6 +41,75 @@ static void own(const struct dio_kernels *k, const struct dio_pack *pack, int64_
     }
 }
 
+/* ---- one layer in a plan ---- */
+
+static int refused(const struct dio_ctx *ctx)
+{
+    fprintf(stderr, "bench_linear: %s\n", ctx->error.text);
+    return 1;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static dio_status layer_plan(struct dio_ctx *ctx, const int64_t size[4], struct dio_plan **plan)
+{
+    struct dio_graph *graph;
+    if (dio_graph_new(ctx, &graph) != DIO_OK) return DIO_ERR_ENV;
+    const struct dio_shape shape = dio_shape_3(0, size[1], size[2]);
+    const int x = dio_graph_input(graph, "x", DIO_F32, &shape);
+    const int y = dio_node1(graph, "linear", "layer", x, "out=%lld bias=0", (long long)size[3]);
+    dio_status status = graph->status;
+    if (status == DIO_OK) {
+        graph->params[0].data = floats(ctx, size[2] * size[3]);
+        const struct dio_plan_options options = {.batch = size[0]};
+        status = dio_plan_infer(ctx, graph, &x, 1, &y, 1, &options, plan);
+        dio_free(ctx, graph->params[0].data);
+    }
+    dio_graph_free(graph);
+    return status;
+}
+
+static int time_layer(struct dio_ctx *ctx, struct dio_kernels *k, char **args)
+{
+    enum { MOST = 4096 };
+    static const char *const names[] = {"auto", "own", "blas"};
+    static double seconds[MOST];
+    long long at[4];
+    struct dio_plan *plan;
+    if (sscanf(args[0], "%lldx%lldx%lldx%lld", &at[0], &at[1], &at[2], &at[3]) != 4) return 2;
+    const int64_t size[4] = {at[0], at[1], at[2], at[3]};
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(args[2], names[i]) == 0 && dio_kernels_linear(ctx, k, (enum dio_linear)i) != DIO_OK) return refused(ctx);
+    }
+    ctx->kernels = k;
+    if (dio_team_start(ctx, atoi(args[1]), &ctx->team) != DIO_OK || layer_plan(ctx, size, &plan) != DIO_OK) return refused(ctx);
+    float *x = floats(ctx, size[0] * size[1] * size[2]), *y = floats(ctx, size[0] * size[1] * size[3]);
+    const void *in = x;
+    void *out = y;
+    int runs = 0;
+    const double end = dio_clock_seconds() + 0.7;
+    for (double start = dio_clock_seconds(); runs < MOST && (runs < 5 || start < end); runs++) {
+        dio_plan_run(plan, size[0], &in, &out);
+        const double now = dio_clock_seconds();
+        seconds[runs] = now - start;
+        start = now;
+    }
+    qsort(seconds, (size_t)runs, sizeof *seconds, compare_doubles);
+    printf("%.9f\n", seconds[runs / 2]);
+    dio_plan_free(plan);
+    dio_free(ctx, x);
+    dio_free(ctx, y);
+    dio_team_stop(ctx, ctx->team);
+    dio_kernels_close(k);
+    return 0;
+}
+
+/* ---- kernels alone ---- */
+
 int main(int argc, char **argv)
 {
     struct dio_ctx ctx;
@@ -41,6 +117,10 @@ int main(int argc, char **argv)
     struct dio_kernels k;
     enum dio_isa ceiling;
     dio_ctx_init(&ctx, &stats);
+    if (argc == 5 && strcmp(argv[1], "--layer") == 0) {
+        dio_kernels_select(&ctx.cpu, dio_kernels_best(&ctx.cpu), &k);
+        return time_layer(&ctx, &k, argv + 2);
+    }
     if (dio_kernels_ceiling_parse(&ctx, "--level", argc > 2 ? argv[2] : NULL, &ceiling)) return 2;
     dio_kernels_select(&ctx.cpu, ceiling, &k);
     if (dio_kernels_linear(&ctx, &k, DIO_LINEAR_BLAS)) {
