@@ -56,6 +56,7 @@ def main():
     parser.add_argument("--build", default=os.path.join(os.path.dirname(__file__), "..", "build"))
     parser.add_argument("--pictures", type=int, default=4)
     parser.add_argument("--double", action="store_true")
+    parser.add_argument("--precision", default="f32", help="of Diopter: f32, bf16x3 or bf16")
     parser.add_argument("names", nargs="*", default=DEFAULT)
     args = parser.parse_args()
     runner = os.path.join(args.build, "tests", "model_logits")
@@ -71,7 +72,7 @@ def main():
                 golden = model(x).numpy()
             save_file({k: v.contiguous() for k, v in model.state_dict().items()}, file)
             x.permute(0, 2, 3, 1).contiguous().numpy().tofile(os.path.join(folder, "in"))
-            subprocess.run([runner, file, os.path.join(folder, "in"), os.path.join(folder, "out"), str(args.pictures), str(size)],
+            subprocess.run([runner, file, os.path.join(folder, "in"), os.path.join(folder, "out"), str(args.pictures), str(size), args.precision],
                            check=True)
             ours = numpy.fromfile(os.path.join(folder, "out"), dtype=numpy.float32).reshape(golden.shape)
             difference = apart(ours, golden)

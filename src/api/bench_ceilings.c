@@ -104,6 +104,7 @@ double api_ceiling_of(const struct api_ceilings *c, enum dio_precision precision
 {
     if (precision == DIO_PRECISION_INT8 && c->amx_int8.all > 0) return c->amx_int8.all;
     if (precision == DIO_PRECISION_INT8 && c->int8.all > 0) return c->int8.all;
+    if (precision == DIO_PRECISION_BF16X3) return api_ceiling_of(c, DIO_PRECISION_BF16) / 3;
     if (precision != DIO_PRECISION_BF16) return c->f32.all;
     if (c->amx_bf16.all > 0) return c->amx_bf16.all;
     return c->bf16.all > 0 ? c->bf16.all : c->f32.all;

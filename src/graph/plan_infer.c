@@ -28,7 +28,7 @@ static dio_status rewrite(struct dio_graph *graph, const int *inputs, int n_inpu
         DIO_PASS(dio_pass_fuse_activation(graph, false));
     }
     if (options->precision == DIO_PRECISION_INT8 && options->ranges) dio_pass_int8(graph, options->ranges);
-    if (options->precision != DIO_PRECISION_F32) dio_pass_bf16(graph);
+    if (options->precision == DIO_PRECISION_BF16 || options->precision == DIO_PRECISION_INT8) dio_pass_bf16(graph);
     return DIO_OK;
 }
 
@@ -254,6 +254,10 @@ dio_status dio_plan_infer(struct dio_ctx *ctx, const struct dio_graph *graph, co
     own->ctx = ctx;
     if (options->precision == DIO_PRECISION_BF16 && ctx->kernels && ctx->kernels->slot_isa[DIO_SLOT_gemm_rows_bf16] < DIO_ISA_bf16) {
         dio_say(ctx, DIO_LEVEL_NOTE, NULL, NULL, "bf16: level %s has no bf16 products; numbers are widened to f32, which is no faster",
+                dio_isa_name(ctx->kernels->level));
+    }
+    if (options->precision == DIO_PRECISION_BF16X3 && ctx->kernels && ctx->kernels->slot_isa[DIO_SLOT_gemm_rows_bf16] < DIO_ISA_amx) {
+        dio_say(ctx, DIO_LEVEL_NOTE, NULL, NULL, "bf16x3: level %s has no AMX tiles; three products of halves take longer than one of f32",
                 dio_isa_name(ctx->kernels->level));
     }
     dio_status status = rewrite(own, inputs, n_inputs, outputs, n_outputs, options);

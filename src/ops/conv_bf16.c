@@ -1,7 +1,8 @@
-/* Forward of convolutions and linear layers in a bf16 plan: weights are packed as bf16, products summed in f32.  The work is
+/* Forward of convolutions and linear layers in a bf16 plan: weights are packed as bf16, products summed in f32.  In a bf16x3 plan
+ * numbers and weights are split into a high half and a low half, and three products of halves are summed.  The work is
  * cut as that of conv_forward.c is.  Input, residual and output may each be bf16 or f32; an f32 input is narrowed first.
  *
- * packed: a row of zeros, the bias in f32, the panels of all blocks; each part begins on a cache line. */
+ * packed: a row of zeros, the bias in f32, the panels of all blocks, those of the low halves; each part begins on a cache line. */
 #include <string.h>
 
 #include "ops/conv.h"
@@ -32,6 +33,41 @@ static uint16_t *block_panels(const struct dio_step *step, int64_t block)
     return (uint16_t *)((char *)step->packed + zero_bytes(conv) + bias_bytes(conv)) + block * dio_pack_bf16_size(&pack);
 }
 
+/* From a panel to the one of its low halves. */
+static int64_t low_panels(const struct dio_conv *conv)
+{
+    const struct dio_pack pack = layout(conv);
+    return conv->blocks * dio_pack_bf16_size(&pack);
+}
+
+/* ---- halves (bf16x3) ---- */
+
+static bool splits(const struct dio_step *step) { return step->precision == DIO_PRECISION_BF16X3; }
+static int parts_of(const struct dio_step *step) { return splits(step) ? 2 : 1; }
+
+enum { SOME = 256 };
+
+/* rest = x - high of at most SOME numbers, high being the halves next to x; rest may be x. */
+static void take_high(const struct dio_kernels *kernels, const float *x, int64_t count, uint16_t *high, float *rest)
+{
+    float wide[SOME];
+    kernels->narrow(x, high, count);
+    kernels->widen(high, wide, count);
+    for (int64_t i = 0; i < count; i++) rest[i] = x[i] - wide[i];
+}
+
+/* x = high + low, but for 2^-17 of it.  low NULL: high alone. */
+static void narrow(const struct dio_kernels *kernels, const float *x, int64_t count, uint16_t *high, uint16_t *low)
+{
+    float rest[SOME];
+    for (int64_t i = 0; low && i < count; i += SOME) {
+        const int64_t n = dio_min_i64(SOME, count - i);
+        take_high(kernels, x + i, n, high + i, rest);
+        kernels->narrow(rest, low + i, n);
+    }
+    if (!low) kernels->narrow(x, high, count);
+}
+
 /* ---- packing ---- */
 
 static int64_t pack_pieces(const struct dio_step *step)
@@ -55,6 +91,13 @@ void dio_conv_stage(const struct dio_conv *conv, const float *w, int64_t first, 
     }
 }
 
+/* What the high halves leave. */
+static void leave_low(const struct dio_kernels *kernels, float *w, int64_t count)
+{
+    uint16_t high[SOME];
+    for (int64_t i = 0; i < count; i += SOME) take_high(kernels, w + i, dio_min_i64(SOME, count - i), high, w + i);
+}
+
 static void pack(const struct dio_step *step, int64_t piece, void *scratch)
 {
     const struct dio_conv *conv = dio_conv_of(step);
@@ -67,7 +110,7 @@ static void pack(const struct dio_step *step, int64_t piece, void *scratch)
     const float *w = (const float *)step->param[0] + block * conv->block_k * conv->group_c * taps;
     uint16_t *panels = block_panels(step, block);
     struct dio_pack pack = layout(conv);
-    if (!is_staged(conv)) {
+    if (!is_staged(conv) && !splits(step)) {
         dio_pack_bf16_panels(&pack, w, panel, 1, panels);
         return;
     }
@@ -78,6 +121,9 @@ static void pack(const struct dio_step *step, int64_t piece, void *scratch)
     pack.column_stride = pack.taps * pack.channels;
     dio_conv_stage(conv, w, first, pack.columns, scratch);
     dio_pack_bf16_panels(&pack, scratch, 0, 1, panels + at);
+    if (!splits(step)) return;
+    leave_low(step->kernels, scratch, pack.columns * pack.column_stride);
+    dio_pack_bf16_panels(&pack, scratch, 0, 1, panels + low_panels(conv) + at);
 }
 
 /* ---- forward ---- */
@@ -94,11 +140,18 @@ static bool narrows(const struct dio_step *step)
     return step->in[0].dtype != DIO_BF16 && dio_conv_of(step)->path != DIO_CONV_FEW;
 }
 
+static size_t narrowed_bytes(const struct dio_step *step)
+{
+    return lines_of((size_t)(step->in[0].shape.dims[0] * dio_image_elements(&step->in[0])) * sizeof(uint16_t));
+}
+
 static void narrow_input(const struct dio_step *step, int64_t piece, void *scratch)
 {
     (void)scratch;
+    uint16_t *high = step->shared, *low = (uint16_t *)((char *)step->shared + narrowed_bytes(step));
     const struct dio_range range = dio_block(step->n * dio_image_elements(&step->in[0]), DIO_BLOCK, piece);
-    step->kernels->narrow((const float *)step->x[0] + range.begin, (uint16_t *)step->shared + range.begin, range.end - range.begin);
+    narrow(step->kernels, (const float *)step->x[0] + range.begin, range.end - range.begin, high + range.begin,
+           splits(step) ? low + range.begin : NULL);
 }
 
 static const uint16_t *input_of(const struct dio_step *step) { return narrows(step) ? step->shared : step->x[0]; }
@@ -110,12 +163,19 @@ static int64_t copied_height(const struct dio_conv *conv, int64_t lines)
 
 static int64_t copied_width(const struct dio_conv *conv) { return (conv->ow - 1) * conv->stride[1] + conv->s; }
 
+/* From a number of the copy to its low half. */
+static int64_t low_copy(const struct dio_conv *conv)
+{
+    return (int64_t)(lines_of((size_t)(copied_height(conv, conv->lines) * copied_width(conv) * conv->c) * sizeof(uint16_t)) / sizeof(uint16_t));
+}
+
 /* As copy_lines of conv_forward.c. */
 static void copy_lines(const struct dio_step *step, int64_t image, int64_t first, int64_t lines, int32_t *offset, uint16_t *copy)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     const int64_t height = copied_height(conv, lines), width = copied_width(conv), c = conv->c;
     const int64_t left = dio_min_i64(conv->left, width), body = dio_max_i64(dio_min_i64(conv->w, width - left), 0);
+    if (splits(step)) memset(copy + low_copy(conv), 0, (size_t)(height * width * c) * sizeof *copy);
     for (int64_t y = 0; y < height; y++) {
         const int64_t iy = first * conv->stride[0] - conv->top + y, from = (image * conv->h + iy) * conv->w * c;
         uint16_t *out = copy + y * width * c;
@@ -124,7 +184,8 @@ static void copy_lines(const struct dio_step *step, int64_t image, int64_t first
         if (step->in[0].dtype == DIO_BF16) {
             memcpy(out + left * c, (const uint16_t *)step->x[0] + from, (size_t)(body * c) * sizeof *out);
         } else {
-            step->kernels->narrow((const float *)step->x[0] + from, out + left * c, body * c);
+            uint16_t *low = splits(step) ? out + low_copy(conv) + left * c : NULL;
+            narrow(step->kernels, (const float *)step->x[0] + from, body * c, out + left * c, low);
         }
     }
     for (int64_t r = 0; r < conv->r; r++) {
@@ -140,11 +201,12 @@ static size_t table_bytes(const struct dio_conv *conv)
     return lines_of((size_t)(conv->cut.row_block * taps_of(conv)) * sizeof(int32_t));
 }
 
-static size_t forward_scratch(const struct dio_conv *conv)
+static size_t forward_scratch(const struct dio_step *step)
 {
+    const struct dio_conv *conv = dio_conv_of(step);
     if (conv->path == DIO_CONV_POINTWISE) return 0;
     if (conv->path != DIO_CONV_FEW) return table_bytes(conv);
-    return table_bytes(conv) + lines_of((size_t)(copied_height(conv, conv->lines) * copied_width(conv) * conv->c) * sizeof(uint16_t));
+    return table_bytes(conv) + (size_t)(parts_of(step) * low_copy(conv)) * sizeof(uint16_t);
 }
 
 /* The part of a call that all its panels share. */
@@ -175,6 +237,24 @@ static struct dio_gemm_rows_bf16 gather(const struct dio_step *step, const struc
     return g;
 }
 
+/* bf16x3: low times high and high times low, then the largest, each upon the last. */
+static void multiply_halves(const struct dio_step *step, const struct dio_gemm_rows_bf16 *whole)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t low = conv->path == DIO_CONV_FEW ? low_copy(conv) : (int64_t)(narrowed_bytes(step) / sizeof(uint16_t));
+    struct dio_gemm_rows_bf16 g = *whole;
+    for (int part = 0; part < 3; part++) {
+        g.x = whole->x + (part == 0 ? low : 0);
+        g.panel = whole->panel + (part == 1 ? low_panels(conv) : 0);
+        g.act = part == 2 ? whole->act : DIO_ACT_NONE;
+        step->kernels->gemm_rows_bf16(&g);
+        g.bias = NULL;
+        g.residual = g.y;
+        g.residual_stride = g.y_stride;
+        g.residual_f32 = true;
+    }
+}
+
 static void forward(const struct dio_step *step, int64_t index, void *scratch)
 {
     const struct dio_conv *conv = dio_conv_of(step);
@@ -192,10 +272,11 @@ static void forward(const struct dio_step *step, int64_t index, void *scratch)
         g.y = (char *)step->y[0] + (size_t)at * dio_element_size(&step->out[0]);
         g.residual = step->n_inputs == 2 ? (const char *)step->x[1] + (size_t)at * dio_element_size(&step->in[1]) : NULL;
         if (dio_conv_leaves_as_floats(step)) {
-            g.y = (char *)scratch + forward_scratch(conv);
+            g.y = (char *)scratch + forward_scratch(step);
             g.y_stride = g.columns;
         }
-        step->kernels->gemm_rows_bf16(&g);
+        if (splits(step)) multiply_halves(step, &g);
+        else step->kernels->gemm_rows_bf16(&g);
         for (int64_t i = 0; dio_conv_leaves_as_floats(step) && i < g.rows; i++) {
             dio_written_floats(step, at + i * conv->k, g.columns, (const float *)g.y + i * g.columns);
         }
@@ -212,20 +293,19 @@ bool dio_conv_is_bf16(const struct dio_step *step)
 void dio_conv_bf16_narrow(struct dio_step *step)
 {
     if (!narrows(step)) return;
-    step->shared_bytes = lines_of((size_t)(step->in[0].shape.dims[0] * dio_image_elements(&step->in[0])) * sizeof(uint16_t));
+    step->shared_bytes = (size_t)parts_of(step) * narrowed_bytes(step);
     dio_add_forward(step, narrow_input, dio_pieces_elements);
 }
 
 void dio_conv_bf16_prepare(struct dio_step *step)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    const struct dio_pack pack_layout = layout(conv);
-    step->packed_bytes = zero_bytes(conv) + bias_bytes(conv) + (size_t)(conv->blocks * dio_pack_bf16_size(&pack_layout)) * sizeof(uint16_t);
+    if (!splits(step)) step->precision = DIO_PRECISION_BF16;
+    step->packed_bytes = zero_bytes(conv) + bias_bytes(conv) + (size_t)(parts_of(step) * low_panels(conv)) * sizeof(uint16_t);
     step->pack[step->n_pack++] = (struct dio_op_phase){pack, pack_pieces};
-    step->precision = DIO_PRECISION_BF16;
-    step->scratch_bytes = forward_scratch(conv);
+    step->scratch_bytes = forward_scratch(step);
     if (dio_conv_leaves_as_floats(step)) step->scratch_bytes += (size_t)(conv->cut.row_block * conv->forward.panel_width) * sizeof(float);
-    if (is_staged(conv)) {
+    if (is_staged(conv) || splits(step)) {
         const int64_t columns = dio_min_i64(conv->block_k, conv->forward.panel_width);
         const size_t staged = (size_t)(columns * conv->r * conv->s * conv->block_c) * sizeof(float);
         if (staged > step->scratch_bytes) step->scratch_bytes = staged;

@@ -112,9 +112,10 @@ enum dio_mode {
 
 /* Arithmetic of an inference plan.  BF16: convolutions and products multiply bf16 and sum in f32; values between ops are
  * bf16 where the ops allow it; what enters and what leaves the plan is f32.  INT8: products of bytes, summed
- * exactly, where values have ranges; the rest as in BF16.  Training is F32. */
-enum dio_precision { DIO_PRECISION_F32, DIO_PRECISION_BF16, DIO_PRECISION_INT8 };
-const char *dio_precision_name(enum dio_precision precision); /* "f32", "bf16", "int8" */
+ * exactly, where values have ranges; the rest as in BF16.  BF16X3: values are f32; each factor of a product is split into
+ * two bf16, of whose four products the three largest are summed in f32.  Training is F32. */
+enum dio_precision { DIO_PRECISION_F32, DIO_PRECISION_BF16X3, DIO_PRECISION_BF16, DIO_PRECISION_INT8 };
+const char *dio_precision_name(enum dio_precision precision); /* "f32", "bf16x3", "bf16", "int8" */
 bool dio_precision_parse(const char *name, enum dio_precision *out);
 
 /* One row of an image's output, computed from the rows of input 0 that it meets: `rows` are input rows

@@ -53,7 +53,7 @@ void dio_step_free_data(struct dio_ctx *ctx, struct dio_step *step)
     step->plan_data = NULL;
 }
 
-static const char *const precision_names[] = {"f32", "bf16", "int8"}; /* enum dio_precision */
+static const char *const precision_names[] = {"f32", "bf16x3", "bf16", "int8"}; /* enum dio_precision */
 
 const char *dio_precision_name(enum dio_precision precision)
 {

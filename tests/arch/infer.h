@@ -15,10 +15,10 @@ static inline int64_t infer_width(const struct dio_model *model)
 }
 
 /* n pictures, channels last; out: n times infer_width. */
-static inline dio_status infer_run(struct dio_ctx *ctx, const struct dio_model *model, const float *pictures, int64_t n, float *out)
+static inline dio_status infer_run(struct dio_ctx *ctx, const struct dio_model *model, const float *pictures, int64_t n, enum dio_precision precision, float *out)
 {
     struct dio_plan *plan = NULL;
-    struct dio_plan_options options = {.batch = n};
+    struct dio_plan_options options = {.batch = n, .precision = precision};
     int output = model->logits >= 0 ? model->logits : model->features;
     DIO_PASS(dio_plan_infer(ctx, model->graph, model->graph->inputs, 1, &output, 1, &options, &plan));
     dio_plan_run(plan, n, (const void *const[]){pictures}, (void *const[]){out});

@@ -1,4 +1,4 @@
-/* model_logits MODEL INPUT OUTPUT N SIZE: runs a model over N prepared pictures (raw f32, N x SIZE x SIZE x 3, channels
+/* model_logits MODEL INPUT OUTPUT N SIZE [PRECISION]: runs a model over N prepared pictures (raw f32, N x SIZE x SIZE x 3, channels
  * last) and writes its raw f32 logits.  For scripts that compare with PyTorch. */
 #include "base/threads.h"
 #include "format/load.h"
@@ -18,7 +18,8 @@ static int refuse(const struct dio_ctx *ctx)
 
 int main(int argc, char **argv)
 {
-    if (argc < 6) return 2;
+    enum dio_precision precision = DIO_PRECISION_F32;
+    if (argc < 6 || (argc > 6 && !dio_precision_parse(argv[6], &precision))) return 2;
     struct dio_alloc_stats stats = {0};
     struct dio_ctx ctx;
     dio_ctx_init(&ctx, &stats);
@@ -38,7 +39,7 @@ int main(int argc, char **argv)
     if (!pictures || !out || !file || fread(pictures, sizeof *pictures, in, file) != in) return 4;
     fclose(file);
     if (dio_team_start(&ctx, 0, &ctx.team) != DIO_OK) return refuse(&ctx);
-    if (infer_run(&ctx, model, pictures, n, out) != DIO_OK) return refuse(&ctx);
+    if (infer_run(&ctx, model, pictures, n, precision, out) != DIO_OK) return refuse(&ctx);
     file = fopen(argv[3], "wb");
     if (!file || fwrite(out, sizeof *out, (size_t)n * width, file) != (size_t)n * width || fclose(file) != 0) return 4;
     dio_team_stop(&ctx, ctx.team);

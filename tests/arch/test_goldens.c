@@ -63,7 +63,7 @@ static double largest_difference(struct test_ctx *test, const struct golden *gol
         snprintf(path, sizeof path, "%s/%s", pictures, numbers->key);
         assert_int_equal(numbers->count, width);
         prepare_picture(test, model, path, in);
-        assert_ok(test, infer_run(&test->ctx, model, in, 1, out));
+        assert_ok(test, infer_run(&test->ctx, model, in, 1, DIO_PRECISION_F32, out));
         double low = INFINITY, high = -INFINITY, difference = 0;
         for (int64_t i = 0; i < width; i++) {
             double value;

@@ -145,15 +145,41 @@ static void test_numbers(void **state)
     end(f);
 }
 
-static void test_same_bits(void **state)
+/* Split halves: f32 between the nodes, each of which leaves out 2^-16 of its products. */
+static void test_split(void **state)
 {
     (void)state;
+    struct fixture *f = begin(0);
+    float expected[PICTURES * NET_CLASSES], got[PICTURES * NET_CLASSES];
+    struct dio_plan *exact = make_plan(f, PICTURES, false, DIO_PRECISION_F32), *plan = make_plan(f, PICTURES, false, DIO_PRECISION_BF16X3);
+    run_all(f, exact, PICTURES, expected);
+    run_all(f, plan, PICTURES, got);
+    float low = expected[0], high = expected[0];
+    for (int i = 0; i < PICTURES * NET_CLASSES; i++) {
+        low = fminf(low, expected[i]);
+        high = fmaxf(high, expected[i]);
+    }
+    for (int i = 0; i < PICTURES * NET_CLASSES; i++) assert_true(fabsf(got[i] - expected[i]) <= 1e-4f * (high - low));
+    assert_memory_not_equal(got, expected, sizeof got);
+    for (int i = 0; i < NODES; i++) {
+        struct dio_plan_step_info info;
+        dio_plan_step(plan, i, &info);
+        assert_int_equal(info.out.dtype, DIO_F32);
+        if (info.macs) assert_int_equal(info.precision, DIO_PRECISION_BF16X3);
+    }
+    dio_plan_free(plan);
+    dio_plan_free(exact);
+    end(f);
+}
+
+static void same_bits(enum dio_precision precision)
+{
     static const int threads[] = {0, 2, 3, 7}, batches[] = {1, 3, 16};
     float expected[PICTURES * NET_CLASSES], got[PICTURES * NET_CLASSES];
     for (int t = 0; t < 4; t++) {
         struct fixture *f = begin(threads[t]);
         for (int b = 0; b < 3; b++) {
-            struct dio_plan *plan = make_plan(f, batches[b], false, DIO_PRECISION_BF16);
+            struct dio_plan *plan = make_plan(f, batches[b], false, precision);
             run_all(f, plan, batches[b], t + b ? got : expected);
             if (t + b) assert_memory_equal(got, expected, sizeof got);
             dio_plan_free(plan);
@@ -162,11 +188,19 @@ static void test_same_bits(void **state)
     }
 }
 
+static void test_same_bits(void **state)
+{
+    (void)state;
+    same_bits(DIO_PRECISION_BF16);
+    same_bits(DIO_PRECISION_BF16X3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_split),
         cmocka_unit_test(test_same_bits),
         cmocka_unit_test(test_int8),
     };

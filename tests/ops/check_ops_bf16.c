@@ -1,4 +1,4 @@
-/* Operators that read or write bf16, at each of their case lines: every mix of types at every level, against their own f32
+/* Operators that read or write bf16, and those that split numbers into halves, at each of their case lines: every mix of types at every level, against their own f32
  * on the same (rounded) numbers; the same bits for any number of threads and any place in a batch. */
 #include <math.h>
 #include <stdio.h>
@@ -101,6 +101,45 @@ static void check_bits(struct checker *k, const struct op_case *c, const struct 
     op_result_free(&result);
 }
 
+/* Of products of split halves: what each factor's two halves leave, and the product of the low ones, are 3 * 2^-18 of the
+ * product; no activation is steeper than 4/3. */
+static double split_away(const struct op_case *c)
+{
+    double x = 0, w = 0;
+    const int64_t elements = dio_shape_elements(&c->shapes.params[0].shape), columns = c->shapes.params[0].shape.dims[0];
+    for (int64_t i = 0; i < op_elements(&c->shapes.inputs[0].shape, c->batch); i++) x = fmax(x, fabs((double)((const float *)c->x[0])[i]));
+    for (int64_t k = 0; k < columns; k++) {
+        double sum = 0;
+        for (int64_t i = k * (elements / columns); i < (k + 1) * (elements / columns); i++) sum += fabs((double)((const float *)c->param[0])[i]);
+        w = fmax(w, sum);
+    }
+    return 4.0 / 3 * 3 * 0x1p-18 * x * w;
+}
+
+/* Numbers as they are: rounded ones would have no low halves. */
+static void check_split(struct checker *k, const struct dio_op *op, const char *line)
+{
+    struct op_case c;
+    struct op_result expected, result;
+    if (op_case_open(&k->ctx, op, line, &c) != DIO_OK) {
+        k->failures++;
+        op_case_close(&c);
+        return;
+    }
+    struct op_run run = {.kernels = &k->level[k->n_levels - 1], .mode = DIO_MODE_INFER, .exact = true};
+    if (run_or_fail(k, &c, &run, &expected)) {
+        for (int level = 0; level < k->n_levels; level++) {
+            run = (struct op_run){.kernels = &k->level[level], .mode = DIO_MODE_INFER, .precision = DIO_PRECISION_BF16X3};
+            if (!run_or_fail(k, &c, &run, &result)) continue;
+            if (!near(&result, &expected, false, split_away(&c))) fail(k, &c, &run, "split halves: far from f32");
+            if (level == 0 || level == k->n_levels - 1) check_bits(k, &c, &run, &result);
+            op_result_free(&result);
+        }
+        op_result_free(&expected);
+    }
+    op_case_close(&c);
+}
+
 static void check_case(struct checker *k, const struct dio_op *op, const char *line)
 {
     struct op_case c;
@@ -139,6 +178,10 @@ int main(void)
     }
     for (const struct dio_op *const *op = dio_ops; *op; op++) {
         for (int i = 0; ((*op)->narrow & (DIO_BF16_READS | DIO_BF16_WRITES)) && (*op)->cases[i]; i++) check_case(&k, *op, (*op)->cases[i]);
+    }
+    for (const struct dio_op *const *op = dio_ops; *op; op++) {
+        const bool splits = *op == dio_op_find("conv") || *op == dio_op_find("linear");
+        for (int i = 0; splits && (*op)->cases[i]; i++) check_split(&k, *op, (*op)->cases[i]);
     }
     for (int i = 1; i < TEAMS; i++) dio_team_stop(&k.ctx, k.team[i]);
     printf("%d cases, %d checks, %d failed\n", k.cases, k.checks, k.failures);
