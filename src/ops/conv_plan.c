@@ -39,7 +39,6 @@ static enum dio_conv_path choose_path(const struct dio_conv_shape *s, const stru
     return DIO_CONV_GATHER;
 }
 
-<<<<<<< HEAD
 const char *dio_conv_path_name(const struct dio_step *step)
 {
     const struct dio_conv *conv = dio_conv_of(step);
@@ -52,10 +51,9 @@ const char *dio_conv_path_name(const struct dio_step *step)
     }
     return "depthwise";
 }
-=======
+
 /* Too few pieces to share; an odd number of not many leaves one of two threads without work for as long as a piece takes. */
 static bool few_pieces(int64_t pieces) { return pieces < PIECES || (pieces < 2 * PIECES && pieces % 2 != 0); }
->>>>>>> 927e388 (Linear layers: an odd number of few pieces is cut further (ViT-Tiny, batch 1, two threads: 13.5 to 12.3 ms with the split heads))
 
 /* row_bytes: of input under one output row; macs: of one row and one panel. */
 static struct dio_conv_cut cut_rows(int64_t rows, int64_t row_bytes, int64_t macs, int64_t panels, int64_t blocks, int64_t weight_bytes)
