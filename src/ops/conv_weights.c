@@ -76,7 +76,8 @@ void dio_conv_weights_plan(struct dio_conv *conv)
     plan_pieces(conv);
     const bool plain = taps == 1 && conv->top == 0 && conv->left == 0 && (conv->oh - 1) * conv->stride[0] < conv->h
                        && (conv->ow - 1) * conv->stride[1] < conv->w; /* each output has its one pixel */
-    conv->dw.dense = conv->k > conv->forward.panel_width && conv->dw.channels * conv->dw.taps >= 64;
+    const bool power_of_two = (conv->k & (conv->k - 1)) == 0;
+    conv->dw.dense = power_of_two && conv->k > conv->forward.panel_width && conv->dw.channels * conv->dw.taps >= 64;
     conv->dw.dense_x = plain && conv->c >= 128 && conv->dw.channels >= 64 && conv->path != DIO_CONV_FEW;
 }
 
@@ -182,8 +183,8 @@ static float *dense_dy(const struct dio_conv *conv, const struct piece *p, int64
     return s->dy + (panel - p->panels.begin) * rows * conv->forward.panel_width;
 }
 
-/* Panels that lie far apart in memory are copied each for itself: the distances of their rows are powers of two more often
- * than not, and meet in a few sets of the near cache.  Rows are read whole, as they follow one another. */
+/* Panels whose rows are a power of two apart are copied each for itself: such rows meet in a few sets of the near cache.  Rows
+ * are read whole, as they follow one another. */
 static void copy_dy(const struct dio_conv *conv, const struct piece *p, const float *dy, int64_t rows, const struct scratch *s)
 {
     for (int64_t i = 0; conv->dw.dense && i < rows; i++) {
