@@ -1,18 +1,52 @@
 #!/bin/sh
 # Measures everything that the README's performance section shows and writes docs/performance.md and docs/performance.svg.
 #
-#   scripts/bench.sh [PYTHON]       PYTHON has torch, torchvision, timm, onnx, onnxruntime, safetensors, pillow (default: python3)
+#   scripts/bench.sh [PYTHON] [--rows WORD,...] [--minutes N]
 #
-# Takes about an hour on two cores; leave the machine alone meanwhile.  Figures already measured are kept in
-# build/performance.jsonl: remove a line to measure its row again.  DIOPTER_SHARED: models and pictures (default ../shared).
+# PYTHON has torch, torchvision, timm, onnx, onnxruntime, safetensors, pillow (default: python3).  --rows: only rows with one of
+# these words in their name ("resnet18", "train", "head", "memory").  --minutes: stops after so long; figures already measured are
+# kept in build/performance.jsonl, and the next run goes on from there.  Remove a line to measure its row again.
+# Takes about 40 minutes on two cores; leave the machine alone meanwhile.  DIOPTER_SHARED: models and pictures (../shared).
 set -eu
 cd "$(dirname "$0")/.."
-python=${1:-python3}
-shared=${DIOPTER_SHARED:-../shared}
+python=python3 rows= minutes=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --rows) rows=$2; shift ;;
+        --minutes) minutes=$2; shift ;;
+        -*) echo "bench.sh: unknown option $1" >&2; exit 2 ;;
+        *) python=$1 ;;
+    esac
+    shift
+done
 lines=build/performance.jsonl
 test -x build/diopter || { echo "bench.sh: build first: scripts/quickstart.sh, or cmake -B build && cmake --build build" >&2; exit 1; }
 touch "$lines"
-"$python" scripts/compare_peers.py --program build/diopter --json "$lines" --skip-measured
-"$python" scripts/compare_jobs.py --program build/diopter --shared "$shared" --json "$lines" --skip-measured
+began=$(date +%s)
+
+# A script of this folder, for as long as is left.  Rows are written as they are measured.
+measure() {
+    script=$1
+    shift
+    set -- "$python" "scripts/$script" --program build/diopter --json "$lines" --skip-measured --rows "$rows" "$@"
+    if [ -z "$minutes" ]; then
+        "$@"
+        return
+    fi
+    left=$((began + minutes * 60 - $(date +%s)))
+    status=124
+    if [ "$left" -gt 0 ]; then
+        status=0
+        timeout "$left" "$@" || status=$?
+    fi
+    if [ "$status" = 124 ]; then echo "bench.sh: the $minutes minutes are over in $script; run again to go on" >&2
+    elif [ "$status" != 0 ]; then exit "$status"
+    fi
+}
+
+shared=${DIOPTER_SHARED:-../shared}
+measure compare_limits.py --shared "$shared"
+measure compare_peers.py
+measure compare_jobs.py --shared "$shared" --tutorial-epochs 5
 "$python" scripts/bench_report.py --program build/diopter --lines "$lines" --out docs/performance
 echo "docs/performance.md and docs/performance.svg are written"

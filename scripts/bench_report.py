@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turns the lines that compare_peers.py and compare_jobs.py wrote into a Markdown page and a plot (SVG).
+"""Turns the lines that compare_peers.py, compare_jobs.py and compare_limits.py wrote into a Markdown page and a plot (SVG).
 
     scripts/bench_report.py --lines build/performance.jsonl --out docs/performance
 """
@@ -82,7 +82,17 @@ def jobs_table(rows):
     out = ["| job | Diopter | beside |", "| --- | --- | --- |"]
     for row in rows:
         if "job" in row:
-            out.append(f"| {row['row']} | {row['ours']} | " + "; ".join(f"{v:.1f} x {k}" for k, v in row["ratios"].items()) + " |")
+            beside = (f"{cell(ratio, 1, row.get('aims', {}).get(peer))} {peer}" for peer, ratio in row["ratios"].items())
+            out.append(f"| {row['row']} | {row['ours']} | " + "; ".join(beside) + " |")
+    return out
+
+
+def limits_table(rows):
+    out = ["| limit | measured | aim | |", "| --- | --- | --- | --- |"]
+    for row in rows:
+        if "limit" in row:
+            word = "at most" if row["sense"] == "<=" else "at least"
+            out.append(f"| {row['row']} | {row['value']:.3g} {row['unit']} | {word} {row['aim']:g} | {'reached' if row['reached'] else '**missed**'} |")
     return out
 
 
@@ -142,7 +152,7 @@ def main():
         text += [f"## {threads} thread{'s' if threads > 1 else ''}", ""] + peers_table(peers, threads) + [""]
     for threads in sorted({row["threads"] for row in layers}, reverse=True):
         text += [f"## Linear layers alone, {threads} thread{'s' if threads > 1 else ''}", ""] + linear_table(layers, threads) + [""]
-    text += ["## Whole jobs", ""] + jobs_table(rows) + [""]
+    text += ["## Whole jobs", ""] + jobs_table(rows) + ["", "## Limits", ""] + limits_table(rows) + [""]
     options.out.with_suffix(".md").write_text("\n".join(text))
     options.out.with_suffix(".svg").write_text(plot(peers, max([row["threads"] for row in peers] + [1])))
 

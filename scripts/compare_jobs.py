@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Times whole jobs on this machine, Diopter beside PyTorch scripts: reading pictures, predicting a folder, tuning a head.
 
-    scripts/compare_jobs.py [--program build/diopter] [--shared ../shared] [--jobs NAME,...] [--json FILE]
+    scripts/compare_jobs.py [--program build/diopter] [--shared ../shared] [--rows WORD,...] [--json FILE]
 
 Needs torch, torchvision, timm, safetensors and pillow; pictures and weights are those of the shared folder
 (hymenoptera_sub: 244 training and 153 validation pictures, ImageNet-size JPEGs).
 
   pictures   decode, resize, crop, normalise on one thread: beside torchvision's transforms, and Pillow's decode and resize
+  decode     --decode fast on the validation pictures, enlarged to 6 megapixels: beside exact, with what it costs
   predict    a folder to CSV, ResNet-18 and ResNet-50 with random weights: beside a DataLoader with 0 and with 2 workers
   head       the tutorial's task, 25 epochs on a frozen backbone: beside its loop (random crops and flips, batch 4) and
              beside a script that caches features by hand; accuracy on the validation pictures
-  limits     peak memory, start-up, growth with the number of pictures, a disturbed machine
+
+Peak memory, start, growth and the like are compare_limits.py's.
 """
 import argparse
 import json
@@ -24,6 +26,8 @@ import tarfile
 import tempfile
 import time
 
+from compare_limits import run
+
 SIZE, RESIZE = 224, 256
 HEADS = {
     "resnet18": (None, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -31,20 +35,6 @@ HEADS = {
     "efficientnet_lite0": ("safetensors/tf_efficientnet_lite0-imagenet-f16.safetensors", (0.5,) * 3, (0.5,) * 3),
 }
 EPOCHS = 25
-
-
-# Started by way of a small process: what a fork copies of a large one would count as the child's memory.
-LAUNCH = ("import resource,subprocess,sys,time;t=time.monotonic();c=subprocess.run(sys.argv[1:]).returncode;t=time.monotonic()-t;"
-          "print('RAN',t,resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss/1024,file=sys.stderr);sys.exit(c)")
-
-
-def run(command):
-    """Seconds and peak memory in MB of a program, and what it printed."""
-    done = subprocess.run([sys.executable, "-c", LAUNCH] + list(map(str, command)), capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))}\nfailed: {done.stderr.strip()[-1000:]}")
-    _, seconds, peak = done.stderr.splitlines()[-1].split()
-    return float(seconds), float(peak), done.stdout
 
 
 def ask(kind, **job):
@@ -233,97 +223,86 @@ def job_pictures(o):
     ours = json.loads(out)["pictures"]
     rate = ours["count"] / ours["seconds"]
     other = ask("reading", folder=str(o.photos), mean=HEADS["resnet18"][1], std=HEADS["resnet18"][2])
-    o.show("pictures, one thread", f"{rate:.0f} a second", {"torchvision": rate / other["torchvision"], "Pillow decode and resize": rate / other["pillow"]},
-           rate=rate, **other)
+    o.show("pictures, one thread", f"{rate:.0f} a second",
+           {"torchvision": (rate / other["torchvision"], 4), "Pillow decode and resize": (rate / other["pillow"], 2)}, rate=rate, **other)
 
 
-def job_predict(o):
-    for name in ("resnet18", "resnet50"):
-        weights = random_weights(name, o.work)
-        ours, theirs = [], {0: [], 2: []}
-        for turn in range(o.rounds):
-            seconds, peak, _ = run([o.program, "predict", weights, o.photos / "train", o.photos / "val", "-o", o.work / f"{name}.csv", "--overwrite", "--quiet"])
-            ours.append(seconds)
-            for workers in theirs:
-                got = ask("predicting", model=name, folder=str(o.photos), workers=workers, out=str(o.work / "peer.csv"), mean=HEADS["resnet18"][1], std=HEADS["resnet18"][2])
-                theirs[workers].append(got)
-        count = theirs[0][0]["pictures"]
-        rate = count / statistics.median(ours)
-        rates = {w: count / statistics.median(g["seconds"] for g in got) for w, got in theirs.items()}
-        o.show(f"predict a folder, {name}", f"{rate:.1f} a second with start-up, {peak:.0f} MB",
-               {f"PyTorch, {w} workers, without its start-up": rate / r for w, r in rates.items()}, rate=rate, peak_mb=peak,
-               torch_peak_mb=theirs[0][0]["peak_mb"], **{f"torch_{w}": r for w, r in rates.items()})
-
-
-def job_head(o):
-    for name, (path, mean, std) in HEADS.items():
-        weights = o.shared / "models" / path if path else random_weights(name, o.work)
-        ours = {}
-        for label, more in (("cached", ["--views", 1]), ("4 views", ["--views", 4, "--augment-crop", "random", "--augment-flip", 0.5])):
-            folder = o.work / f"run-{name}-{more[1]}"
-            seconds, peak, _ = run([o.program, "train", weights, o.photos, "-o", folder, "--epochs", EPOCHS, "--batch-size", 4, "--quiet"] + more)
-            judged = json.loads(run([o.program, "eval", folder, o.photos, "--split", "val", "--json"])[2])
-            ours[label] = (seconds, peak, judged["top1"])
-        peer = {"model": name, "weights": str(weights), "folder": str(o.photos), "mean": mean, "std": std, "workers": 0}
-        loop = ask("tutorial", epochs=o.tutorial_epochs, **peer)
-        hand = ask("cached", epochs=EPOCHS, **peer)
-        whole = loop["start"] + EPOCHS * loop["epoch"]
-        text = ", ".join(f"{label} {s:.2f} s {p:.0f} MB {100 * a:.1f} %" for label, (s, p, a) in ours.items())
-        o.show(f"head, {name}", text,
-               {f"tutorial {whole:.0f} s, {100 * loop['accuracy']:.1f} % after {o.tutorial_epochs} epochs": whole / ours["cached"][0],
-                "tutorial to 4 views": whole / ours["4 views"][0],
-                f"hand-cached {hand['seconds']:.1f} s, {100 * hand['accuracy']:.1f} %": hand["seconds"] / ours["cached"][0]},
-               figures={k: list(v) for k, v in ours.items()}, tutorial=loop, hand=hand)
-
-
-def job_limits(o):
-    weights = random_weights("resnet18", o.work)
-    one = next((o.photos / "val").rglob("*.jpg"))
-    start = min(run([o.program, "--help"])[0] for _ in range(20))
-    o.show("start: --help", f"{1000 * start:.1f} ms", {}, seconds=start)
-    first = statistics.median(run([o.program, "predict", weights, one, "--quiet"])[0] for _ in range(7))
-    o.show("start: one picture, resnet18", f"{1000 * first:.0f} ms", {}, seconds=first)
-    small = o.work / "small"
-    small.mkdir()
-    source = sorted((o.photos / "train").rglob("*.jpg"))[:20]
-    tiny = make_tiny(source, o.work)
-    figures = {}
-    for count in (o.growth // 10, o.growth):
-        for i in range(len(list(small.iterdir())), count):
-            os.link(tiny[i % len(tiny)], small / f"{i:07d}.jpg")
-        figures[count] = run([o.program, "predict", "arch:resnet20_cifar" if o.cifar is None else o.cifar, small, "-o", o.work / f"{count}.csv", "--quiet"])[:2]
-    (few, a), (many, b) = figures.items()
-    o.show(f"growth, {few} to {many} small pictures", f"{a[0]:.1f} > {b[0]:.1f} s, {a[1]:.0f} > {b[1]:.0f} MB", {}, times=b[0] / a[0], bytes_each=(b[1] - a[1]) * 1e6 / (many - few))
-    quiet = [disturbed(o, False), disturbed(o, False)]
-    busy = [disturbed(o, True), disturbed(o, True)]
-    o.show("disturbed machine, resnet18 b16", f"{100 * max(busy) / max(quiet):.0f} % of quiet", {}, share=max(busy) / max(quiet))
-    size = subprocess.run(["strip", "-o", o.work / "stripped", o.program]).returncode
-    if size == 0:
-        o.show("binary, stripped", f"{(o.work / 'stripped').stat().st_size / 1e6:.2f} MB", {})
-
-
-def make_tiny(source, folder):
+def enlarge(o):
+    """A picture folder as hymenoptera_sub, with validation pictures of 6 megapixels."""
     from PIL import Image
-    out = []
-    for i, path in enumerate(source):
-        out.append(folder / f"tiny{i}.jpg")
-        Image.open(path).convert("RGB").resize((32, 32)).save(out[-1], quality=90)
-    return out
+    large = o.work / "large"
+    large.mkdir()
+    os.symlink(o.photos / "train", large / "train")
+    for path in sorted((o.photos / "val").rglob("*.jpg")):
+        image = Image.open(path).convert("RGB")
+        scale = (6e6 / (image.width * image.height)) ** 0.5
+        out = large / "val" / path.parent.name / path.name
+        out.parent.mkdir(parents=True, exist_ok=True)
+        image.resize((round(image.width * scale), round(image.height * scale)), Image.LANCZOS).save(out, quality=90)
+    return large
 
 
-def disturbed(o, busy):
-    """Pictures a second of the bench, with or without a loop that keeps one core busy."""
-    other = subprocess.Popen(["taskset", "-c", "0", sys.executable, "-c", "while True: pass"]) if busy else None
-    try:
-        out = json.loads(run([o.program, "bench", "arch:resnet18", "--batch-size", 16, "--json"])[2])
-    finally:
-        if other:
-            other.kill()
-            other.wait()
-    return out["batch"] / out["seconds"]
+def job_decode(o):
+    large = enlarge(o)
+    rates = {"exact": [], "fast": []}
+    for turn in range(o.rounds):
+        for how in rates:
+            out = json.loads(run([o.program, "bench", "--pictures", large / "val", "--decode", how, "arch:mobilenet_v2", "--batch-size", 1, "--threads", 1, "--json"])[2])
+            rates[how].append(out["pictures"]["count"] / out["pictures"]["seconds"])
+    exact, fast = (statistics.median(rates[how]) for how in ("exact", "fast"))
+    judged = {}
+    for name in ("mobilenet_v2", "efficientnet_lite0"):
+        folder = o.work / f"decode-{name}"
+        run([o.program, "train", o.shared / "models" / HEADS[name][0], o.photos, "-o", folder, "--epochs", EPOCHS, "--quiet"])
+        for how in rates:
+            out = json.loads(run([o.program, "eval", folder, large, "--split", "val", "--decode", how, "--json"])[2])
+            judged[f"{name} {how}"] = (out["top1"], out["log_loss"])
+    text = ", ".join(f"{name} {100 * top1:.1f} % {loss:.4f}" for name, (top1, loss) in judged.items())
+    o.show("--decode fast, 6 megapixels, one thread", f"{1000 / fast:.1f} ms a picture; {text}", {"exact": (fast / exact, None)}, judged=judged)
 
 
-JOBS = {"pictures": job_pictures, "predict": job_predict, "head": job_head, "limits": job_limits}
+def job_predict(o, name, aim):
+    weights = random_weights(name, o.work)
+    ours, theirs = [], {0: [], 2: []}
+    for turn in range(o.rounds):
+        seconds, peak, _ = run([o.program, "predict", weights, o.photos / "train", o.photos / "val", "-o", o.work / f"{name}.csv", "--overwrite", "--quiet"])
+        ours.append(seconds)
+        for workers in theirs:
+            got = ask("predicting", model=name, folder=str(o.photos), workers=workers, out=str(o.work / "peer.csv"), mean=HEADS["resnet18"][1], std=HEADS["resnet18"][2])
+            theirs[workers].append(got)
+    count = 397  # the pictures of both splits, which the peer reads as one folder
+    assert theirs[0][0]["pictures"] == count
+    rate = count / statistics.median(ours)
+    rates = {w: count / statistics.median(g["seconds"] for g in got) for w, got in theirs.items()}
+    o.show(f"predict a folder, {name}", f"{rate:.1f} a second with start-up, {peak / 1e6:.0f} MB",
+           {f"PyTorch, {w} workers, without its start-up": (rate / r, aim) for w, r in rates.items()}, rate=rate, peak_mb=peak / 1e6,
+           torch_peak_mb=theirs[0][0]["peak_mb"], **{f"torch_{w}": r for w, r in rates.items()})
+
+
+def job_head(o, name):
+    path, mean, std = HEADS[name]
+    weights = o.shared / "models" / path if path else random_weights(name, o.work)
+    ours = {}
+    for label, more in (("cached", ["--views", 1]), ("4 views", ["--views", 4, "--augment-crop", "random", "--augment-flip", 0.5])):
+        folder = o.work / f"run-{name}-{more[1]}"
+        seconds, peak, _ = run([o.program, "train", weights, o.photos, "-o", folder, "--epochs", EPOCHS, "--batch-size", 4, "--quiet"] + more)
+        judged = json.loads(run([o.program, "eval", folder, o.photos, "--split", "val", "--json"])[2])
+        ours[label] = (seconds, peak / 1e6, judged["top1"])
+    peer = {"model": name, "weights": str(weights), "folder": str(o.photos), "mean": mean, "std": std, "workers": 0}
+    loop = ask("tutorial", epochs=o.tutorial_epochs, **peer)
+    hand = ask("cached", epochs=EPOCHS, **peer)
+    whole = loop["start"] + EPOCHS * loop["epoch"]
+    text = ", ".join(f"{label} {s:.2f} s {p:.0f} MB {100 * a:.1f} %" for label, (s, p, a) in ours.items())
+    o.show(f"head, {name}", text,
+           {f"tutorial {whole:.0f} s, {100 * loop['accuracy']:.1f} % after {o.tutorial_epochs} epochs": (whole / ours["cached"][0], 50),
+            "tutorial to 4 views": (whole / ours["4 views"][0], 20),
+            f"hand-cached {hand['seconds']:.1f} s, {100 * hand['accuracy']:.1f} %": (hand["seconds"] / ours["cached"][0], 1.5)},
+           figures={k: list(v) for k, v in ours.items()}, tutorial=loop, hand=hand)
+
+
+JOBS = {"pictures": job_pictures, "decode": job_decode,
+        "predict-resnet18": lambda o: job_predict(o, "resnet18", 2.5), "predict-resnet50": lambda o: job_predict(o, "resnet50", 2.4),
+        **{f"head-{name}": lambda o, name=name: job_head(o, name) for name in HEADS}}
 
 
 class Comparison:
@@ -334,22 +313,24 @@ class Comparison:
             tar.extractall(work, filter="data")
         self.photos = self.work / "hymenoptera_sub"
 
-    def show(self, name, ours, ratios, **figures):
-        print(f"{name:32s} {ours}" + "".join(f"; {ratio:.1f} x {peer}" for peer, ratio in ratios.items()), flush=True)
+    def show(self, name, ours, beside, **figures):
+        """beside: by peer, our throughput over its own, and the aim or None."""
+        told = (f"; {ratio:.2f} x {peer}" + (f" (aim {aim:g}{'' if ratio >= aim else ', MISSED'})" if aim else "") for peer, (ratio, aim) in beside.items())
+        print(f"{name:32s} {ours}" + "".join(told), flush=True)
         if self.json:
+            row = {"job": self.job, "row": name, "ours": ours, "ratios": {peer: ratio for peer, (ratio, _) in beside.items()},
+                   "aims": {peer: aim for peer, (_, aim) in beside.items() if aim}, **figures}
             with open(self.json, "a") as file:
-                file.write(json.dumps({"job": self.job, "row": name, "ours": ours, "ratios": ratios, **figures}) + "\n")
+                file.write(json.dumps(row) + "\n")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default="build/diopter", type=lambda p: pathlib.Path(p).resolve())
     parser.add_argument("--shared", default=os.environ.get("DIOPTER_SHARED", "../shared"), type=lambda p: pathlib.Path(p).resolve())
-    parser.add_argument("--jobs", default=",".join(JOBS))
+    parser.add_argument("--rows", default="", help="only jobs with one of these words in their name: " + ", ".join(JOBS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tutorial-epochs", type=int, default=EPOCHS, help="fewer are scaled up to 25")
-    parser.add_argument("--growth", type=int, default=100000, help="small pictures of the growth row")
-    parser.add_argument("--cifar", type=pathlib.Path, help="weights for the growth row (default: the bundled sample's)")
     parser.add_argument("--json", help="one line a row is added to this file")
     parser.add_argument("--skip-measured", action="store_true", help="leave out jobs of which the file of --json has rows")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -358,17 +339,16 @@ def main():
         job = json.loads(options.worker)
         print(json.dumps(WORKERS[job["kind"]](job)))
         return
-    if options.cifar is None:
-        options.cifar = pathlib.Path(__file__).resolve().parent.parent / "samples" / "tiles_base.safetensors"
     known = set()
     if options.skip_measured and options.json and os.path.exists(options.json):
         known = {line.get("job") for line in map(json.loads, open(options.json))}
     with tempfile.TemporaryDirectory() as work:
         comparison = Comparison(options, work)
-        for name in options.jobs.split(","):
+        wanted = [word for word in options.rows.split(",") if word]
+        for name, job in JOBS.items():
             comparison.job = name
-            if name not in known:
-                JOBS[name](comparison)
+            if name not in known and (not wanted or any(word in name for word in wanted)):
+                job(comparison)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@
 #include "base/threads.h"
 #include "data/workers.h"
 
-enum { COVER_BATCH = 32 };
+enum { COVER_BATCH = 16 };
 
 /* One view's file, and where each item's row is in it. */
 struct view {

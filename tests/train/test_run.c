@@ -253,11 +253,11 @@ static void test_interrupted_features_are_kept(void **state)
     snprintf(more, sizeof more, HEAD " data=%s/data", data.path);
     struct ran whole = run_on(2, 0, false, with("features-whole", more));
     assert_ran(whole, DIO_OK);
-    assert_int_equal(whole.pictures, 5); /* batches of 32: four of training, one of validation */
+    assert_int_equal(whole.pictures, 9); /* batches of 16: eight of training, one of validation */
     assert_ran(run_on(2, -4, false, with("features-cut", more)), DIO_CANCELLED);
     struct ran rest = run_on(1, 0, true, on("features-cut", ""));
     assert_ran(rest, DIO_OK);
-    assert_int_equal(rest.pictures, 2);
+    assert_int_equal(rest.pictures, 6);
     assert_same_runs(&folder, "features-whole", "features-cut");
     test_folder_remove(&data);
 }
