@@ -1,4 +1,6 @@
 /* Product with a value of the same shape, or with one number a channel ([N, 1, 1, C]: the gate of squeeze-excite). */
+#include <string.h>
+
 #include "ops/helpers.h"
 
 static bool is_gate(const struct dio_value_type *a, const struct dio_value_type *b)
@@ -71,31 +73,42 @@ static void forward_gate(const struct dio_step *step, int64_t piece, void *scrat
     }
 }
 
-static void backward_value(const struct dio_step *step, int64_t piece, void *scratch)
+/* Both gradients in one pass over memory, as those of a batch norm with the gate for its scale, without statistics: a piece
+ * is a block of rows of one image, and leaves its part of the gate's gradient in `shared`: [piece][C]. */
+static int64_t blocks_of_image(const struct dio_step *step)
 {
-    (void)scratch;
-    int64_t channels = dio_channels(&step->in[0]), image_rows = dio_image_rows(&step->in[0]);
-    struct dio_range rows = dio_block(step->n * image_rows, dio_block_rows(channels), piece);
-    for (int64_t row = rows.begin; row < rows.end; row++) {
-        multiply(step->dy[0] + row * channels, (const float *)step->x[1] + row / image_rows * channels,
-                 step->dx[0] + row * channels, channels, step->add_dx[0]);
-    }
+    return dio_ceil_div(dio_image_rows(&step->in[0]), dio_block_rows(dio_channels(&step->in[0])));
 }
+
+static int64_t pieces_gate(const struct dio_step *step) { return step->n * blocks_of_image(step); }
 
 static void backward_gate(const struct dio_step *step, int64_t piece, void *scratch)
 {
+    const int64_t channels = dio_channels(&step->in[0]), image_rows = dio_image_rows(&step->in[0]);
+    const int64_t image = piece / blocks_of_image(step);
+    const struct dio_range rows = dio_block(image_rows, dio_block_rows(channels), piece % blocks_of_image(step));
+    const int64_t at = (image * image_rows + rows.begin) * channels;
+    double *unused = scratch;
+    float *zeros = (float *)(unused + channels);
+    memset(zeros, 0, (size_t)channels * sizeof *zeros);
+    struct dio_norm_rows n = {.rows = rows.end - rows.begin, .channels = channels, .x = (const float *)step->x[0] + at,
+                              .dy = step->dy[0] + at, .mean = zeros, .scale = (const float *)step->x[1] + image * channels, .shift = zeros};
+    if (step->dx[1]) step->kernels->norm_gradient_sums(&n, unused, (double *)step->shared + piece * channels);
+    n.out = step->dx[0] ? step->dx[0] + at : NULL;
+    n.add = step->add_dx[0];
+    if (n.out) step->kernels->norm_gradient(&n);
+}
+
+static void finish_gate(const struct dio_step *step, int64_t piece, void *scratch)
+{
     (void)scratch;
-    int64_t channels = dio_channels(&step->in[0]), rows = dio_image_rows(&step->in[0]);
-    int64_t blocks = dio_ceil_div(channels, DIO_CHANNEL_BLOCK), image = piece / blocks;
-    struct dio_range range = dio_block(channels, DIO_CHANNEL_BLOCK, piece % blocks);
-    const float *x = (const float *)step->x[0] + image * rows * channels, *dy = step->dy[0] + image * rows * channels;
+    const int64_t channels = dio_channels(&step->in[0]), image = piece, blocks = blocks_of_image(step);
+    const double *sums = (const double *)step->shared + image * blocks * channels;
     float *dg = step->dx[1] + image * channels;
-    double sums[DIO_CHANNEL_BLOCK] = {0};
-    for (int64_t row = 0; row < rows; row++, x += channels, dy += channels) {
-        for (int64_t c = range.begin; c < range.end; c++) sums[c - range.begin] += (double)x[c] * dy[c];
-    }
-    for (int64_t c = range.begin; c < range.end; c++) {
-        dg[c] = (float)(step->add_dx[1] ? dg[c] + sums[c - range.begin] : sums[c - range.begin]);
+    for (int64_t c = 0; c < channels; c++) {
+        double sum = 0;
+        for (int64_t block = 0; block < blocks; block++) sum += sums[block * channels + c];
+        dg[c] = (float)(step->add_dx[1] ? dg[c] + sum : sum);
     }
 }
 
@@ -109,8 +122,14 @@ static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const stru
         return DIO_OK;
     }
     dio_add_forward(step, forward_gate, dio_pieces_rows);
-    if (wants->dx[0]) dio_add_backward(step, backward_value, dio_pieces_rows);
-    if (wants->dx[1]) dio_add_backward(step, backward_gate, dio_pieces_image_channels);
+    if (!step->reads_x) return DIO_OK;
+    const size_t channels = (size_t)dio_channels(&step->in[0]), pieces = (size_t)(step->in[0].shape.dims[0] * blocks_of_image(step));
+    step->scratch_bytes = channels * (sizeof(double) + sizeof(float));
+    step->dx_over_dy = DIO_OVER_DY;
+    dio_add_backward(step, backward_gate, pieces_gate);
+    if (!wants->dx[1]) return DIO_OK;
+    step->shared_bytes = pieces * channels * sizeof(double);
+    dio_add_backward(step, finish_gate, dio_pieces_images);
     return DIO_OK;
 }
 

@@ -10,12 +10,13 @@ static void step(const struct dio_optimizer_settings *settings, const struct dio
     float root = (float)(1 / sqrt(correction2)), eps = (float)settings->eps;
     float b1 = (float)settings->beta1, b2 = (float)settings->beta2;
     float c1 = (float)(1 - settings->beta1), c2 = (float)(1 - settings->beta2);
-    float *mean = span->slot[0], *square = span->slot[1];
+    const float *restrict grad = span->grad;
+    float *restrict param = span->param, *restrict mean = span->slot[0], *restrict square = span->slot[1];
     for (int64_t i = 0; i < span->count; i++) {
-        float g = span->grad[i];
+        const float g = grad[i];
         mean[i] = b1 * mean[i] + c1 * g;
         square[i] = b2 * square[i] + c2 * g * g;
-        span->param[i] = span->param[i] * shrink - rate * (mean[i] / (sqrtf(square[i]) * root + eps));
+        param[i] = param[i] * shrink - rate * (mean[i] / (sqrtf(square[i]) * root + eps));
     }
 }
 

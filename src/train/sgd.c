@@ -4,14 +4,16 @@
 static void step(const struct dio_optimizer_settings *settings, const struct dio_optimizer_span *span)
 {
     float lr = (float)span->lr, decay = (float)span->weight_decay, momentum = (float)settings->momentum;
-    float *buffer = span->slot[0];
+    const float *restrict grad = span->grad;
+    float *restrict param = span->param, *restrict buffer = span->slot[0];
+    const bool momentum_on = settings->momentum > 0, first = span->t == 1;
     for (int64_t i = 0; i < span->count; i++) {
-        float g = span->grad[i] + decay * span->param[i];
-        if (settings->momentum > 0) {
-            buffer[i] = span->t == 1 ? g : momentum * buffer[i] + g;
+        float g = grad[i] + decay * param[i];
+        if (momentum_on) {
+            buffer[i] = first ? g : momentum * buffer[i] + g;
             g = settings->nesterov ? g + momentum * buffer[i] : buffer[i];
         }
-        span->param[i] -= lr * g;
+        param[i] -= lr * g;
     }
 }
 
