@@ -35,8 +35,8 @@ import time
 MODELS = {
     "resnet18": ("torchvision", (1, 16), (), 16),
     "resnet50": ("torchvision", (1, 16), ("bf16", "int8"), 16),
-    "mobilenet_v2": ("torchvision", (1, 16), ("int8",), None),
-    "efficientnet_b0": ("timm", (1,), (), None),
+    "mobilenet_v2": ("torchvision", (1, 16), ("int8",), 16),
+    "efficientnet_b0": ("timm", (1,), (), 16),
     "vit_tiny_patch16_224": ("timm", (1, 16), (), 16),
     "vit_base_patch16_224": ("timm", (1,), ("bf16", "int8"), None),
     "convnext_tiny": ("timm", (1,), (), None),
