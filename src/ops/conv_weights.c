@@ -10,7 +10,7 @@
 
 enum {
     PIECES = 16,               /* wanted */
-    SUM_BYTES = 320 << 10,     /* of a piece's part */
+    SUM_BYTES = 1100 << 10,     /* of a piece's part */
     UNIT_PIXELS = 192,         /* between two additions to the sums, at most, and at least */
     UNIT_PIXELS_LEAST = 48,
     UNIT_BYTES = 320 << 10,    /* of x and dy under them */
