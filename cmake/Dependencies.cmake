@@ -1,16 +1,6 @@
 # Debian packages: libjpeg62-turbo-dev libpng-dev libstb-dev libopenblas-dev libyaml-dev libarchive-dev
 # zlib1g-dev nettle-dev; for the tests libcmocka-dev libjansson-dev
 find_package(PkgConfig REQUIRED)
-find_package(OpenMP COMPONENTS C)
-if(OpenMP_C_FOUND)
-  set(DIOPTER_THREADS "OpenMP ${OpenMP_C_VERSION}")
-elseif(CMAKE_C_COMPILER_ID MATCHES Clang)
-  # clang without libomp-dev: correct, and slower for small work, since each region starts its threads anew.
-  set(DIOPTER_THREADS "POSIX threads (no OpenMP for clang: libomp-dev is missing)")
-  add_library(OpenMP::OpenMP_C INTERFACE IMPORTED)
-else()
-  message(FATAL_ERROR "the C compiler has no OpenMP")
-endif()
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)

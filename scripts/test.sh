@@ -32,7 +32,7 @@ if [ "$quick" = no ]; then
         -DCMAKE_BUILD_TYPE=RelWithDebInfo >build-test.log 2>&1 || { cat build-test.log; exit 1; }
     cmake --build build-sanitize -j "$jobs" >build-test.log 2>&1 || { grep -v '^\[' build-test.log; exit 1; }
     rm -f build-test.log
-    # OpenBLAS and libgomp keep memory to the end of the process.
+    # OpenBLAS keeps memory to the end of the process.
     ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 LSAN_OPTIONS=suppressions=$PWD/tests/lsan.txt:print_suppressions=0 \
         ctest --test-dir build-sanitize --output-on-failure -j "$jobs" -LE slow || failed=1
 fi

@@ -21,7 +21,7 @@ done
 mkdir -p "$build"
 rm -f "$build"/*.o "$build"/check_*
 flags="-std=c11 -D_GNU_SOURCE -DDIOPTER_VERSION=\"aarch64\" -g1 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
-  -ffp-contract=off -fno-math-errno -fopenmp -I$source/src -I$source/tests"
+  -ffp-contract=off -fno-math-errno -I$source/src -I$source/tests"
 
 # Two at a time; what did not compile is missed by the linker.
 started=0
@@ -49,7 +49,7 @@ wait
 failed=0
 for program in kernels ops; do
   # shellcheck disable=SC2046
-  $compiler -static -fopenmp "$build/check_$program"_*.o $(ls "$build"/*.o | grep -v /check_) -lm -o "$build/check_$program" 2>"$build/link.txt" || { cat "$build/link.txt"; exit 1; }
+  $compiler -static -pthread "$build/check_$program"_*.o $(ls "$build"/*.o | grep -v /check_) -lm -o "$build/check_$program" 2>"$build/link.txt" || { cat "$build/link.txt"; exit 1; }
   machine=$(head -c 20 "$build/check_$program" | od -An -tx1 -j18 -N2 | tr -d ' ')
   [ "$machine" = b700 ] || { echo "check_$program is not an aarch64 program (machine $machine)"; exit 1; }
   echo "check_$program, aarch64, $(qemu-aarch64-static --version | head -1):"

@@ -9,35 +9,52 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 #include "base/memory.h"
 #include "base/str.h"
 
 enum { MAX_THREADS = 1024, SPIN_NS = 20000, LINE = 64 };
 
-/* A ticket is a phase's number and the next of its pieces in one word, so that a thread that comes late takes a piece of
- * whatever phase has come in the meantime.  A phase ends with its last piece, not with the arrival of every thread: one that
- * the system took away holds up the others only if it has a piece. */
-enum { PIECE_BITS = 40 };
-#define PIECE_OF(ticket) ((int64_t)((ticket) & ((UINT64_C(1) << PIECE_BITS) - 1)))
-#define PHASE_OF(ticket) ((size_t)((ticket) >> PIECE_BITS))
+/* A thread has a share of a phase's pieces, neighbours that lie where its share of the phase before lay: what it wrote is
+ * still in its own cache.  Who has no pieces left takes those of the others.
+ *
+ * A ticket is a phase's number, the end of a share and the next of its pieces in one word, so that a thread that comes late
+ * takes a piece of whatever phase has come in the meantime, and knows a share that is used up without looking further.  A
+ * phase ends with its last piece, and a run with its last phase: nobody waits for a thread that the system took away unless
+ * it has a piece. */
+enum { PIECE_BITS = 24, PIECE_MASK = (1 << PIECE_BITS) - 1, NUMBER_MASK = (1 << (64 - 2 * PIECE_BITS)) - 1 };
+enum { MAX_PIECES = PIECE_MASK - MAX_THREADS }; /* who finds a share used up has counted on */
+
+struct share {
+    _Alignas(LINE) atomic_uint_fast64_t ticket;
+    struct dio_team *team;
+    int owner;
+    pthread_t thread; /* the first share's is the caller's */
+};
 
 struct dio_team {
     int threads;
     int64_t spin_ns; /* 0 where threads outnumber CPUs: a spinning thread would keep the awaited one from running */
-    _Alignas(LINE) atomic_uint_fast64_t ticket;
-    _Alignas(LINE) atomic_int_fast64_t done; /* pieces of the phase that have run */
-    _Alignas(LINE) atomic_uint turns;        /* a futex word: changes with the phase */
-    atomic_int sleepers;
-    /* The work at hand, published by `opened` and `closed`: race detectors do not see into the OpenMP library. */
+    /* The work at hand: changed while all shares are used up, seen by those who hold a piece. */
     const struct dio_phase *phases;
     size_t count;
-    _Alignas(LINE) atomic_int opened, closed;
+    uint32_t first; /* number of phases[0]; numbers go on from run to run, and round */
+    atomic_bool stop;
+    _Alignas(LINE) atomic_int_fast64_t done; /* pieces of the phase that have run, and 1 when all shares are open */
+    _Alignas(LINE) atomic_uint number;       /* of the phase, set when all shares are open; a futex word */
+    atomic_int sleepers;
+    struct share shares[];
 };
 _Static_assert(sizeof(atomic_uint) == 4, "a futex word has 32 bits");
+
+static _Thread_local bool inside; /* a run */
+
+static int64_t piece_of(uint64_t ticket) { return (int64_t)(ticket & PIECE_MASK); }
+static int64_t end_of(uint64_t ticket) { return (int64_t)(ticket >> PIECE_BITS & PIECE_MASK); }
+static uint32_t number_of(uint64_t ticket) { return (uint32_t)(ticket >> 2 * PIECE_BITS); }
+
+/* The place of a phase in the run's list. */
+static size_t index_of(const struct dio_team *team, uint32_t number) { return (number - team->first) & NUMBER_MASK; }
 
 static int64_t now_ns(void)
 {
@@ -55,13 +72,13 @@ static void pause_briefly(void)
 #endif
 }
 
-static bool spin(struct dio_team *team, size_t phase)
+static bool spin(struct dio_team *team, uint32_t number)
 {
     if (team->spin_ns == 0) return false;
     int64_t end = 0;
     for (;;) {
         for (int i = 0; i < 32; i++) {
-            if (PHASE_OF(atomic_load_explicit(&team->ticket, memory_order_relaxed)) != phase) return true;
+            if (atomic_load_explicit(&team->number, memory_order_acquire) != number) return true;
             pause_briefly();
         }
         int64_t now = now_ns();
@@ -70,48 +87,90 @@ static bool spin(struct dio_team *team, size_t phase)
     }
 }
 
-/* Until the phase is over: a short spin, then sleep.  Whoever ends the phase changes the ticket before it looks for
- * sleepers, and a sleeper counts itself before it looks at the ticket: one of the two sees the other. */
-static void wait_for_end(struct dio_team *team, size_t phase)
+/* Until the phase is over: a short spin, then sleep.  Whoever ends the phase changes the number before it looks for sleepers,
+ * and a sleeper counts itself before the system compares the number: one of the two sees the other. */
+static void wait_for_end(struct dio_team *team, uint32_t number)
 {
-    if (spin(team, phase)) return;
+    if (spin(team, number)) return;
     atomic_fetch_add(&team->sleepers, 1);
-    for (;;) {
-        unsigned turn = atomic_load(&team->turns);
-        if (PHASE_OF(atomic_load(&team->ticket)) != phase) break;
-        syscall(SYS_futex, &team->turns, FUTEX_WAIT_PRIVATE, turn, NULL, NULL, 0);
-    }
+    while (atomic_load(&team->number) == number) syscall(SYS_futex, &team->number, FUTEX_WAIT_PRIVATE, number, NULL, NULL, 0);
     atomic_fetch_sub(&team->sleepers, 1);
 }
 
-/* The first phase from `phase` on that has pieces; team->count when there is none. */
-static size_t skip_empty(const struct dio_team *team, size_t phase)
+static void wake_sleepers(struct dio_team *team)
 {
-    while (phase < team->count && team->phases[phase].pieces <= 0) phase++;
-    return phase;
+    if (atomic_load(&team->sleepers) > 0) syscall(SYS_futex, &team->number, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
-static void end_phase(struct dio_team *team, size_t phase)
+/* The first phase from `index` on that has pieces; team->count when there is none. */
+static size_t skip_empty(const struct dio_team *team, size_t index)
 {
-    atomic_store_explicit(&team->done, 0, memory_order_relaxed);
-    atomic_store(&team->ticket, (uint64_t)skip_empty(team, phase + 1) << PIECE_BITS);
-    atomic_fetch_add(&team->turns, 1);
-    if (atomic_load(&team->sleepers) > 0) syscall(SYS_futex, &team->turns, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    while (index < team->count && team->phases[index].pieces <= 0) index++;
+    return index;
 }
 
-static void work(struct dio_team *team, int thread)
+/* The last store is that of the number: with it the run may be over, and the next begin. */
+static void open_shares(struct dio_team *team, size_t index, int64_t done)
+{
+    const uint32_t number = (team->first + (uint32_t)index) & NUMBER_MASK;
+    const int64_t pieces = index < team->count ? team->phases[index].pieces : 0, threads = team->threads;
+    atomic_store_explicit(&team->done, done, memory_order_relaxed);
+    for (int i = 0; i < threads; i++) {
+        const uint64_t begin = (uint64_t)(pieces * i / threads), end = (uint64_t)(pieces * (i + 1) / threads);
+        atomic_store_explicit(&team->shares[i].ticket, (uint64_t)number << 2 * PIECE_BITS | end << PIECE_BITS | begin, memory_order_release);
+    }
+    atomic_store(&team->number, number);
+    wake_sleepers(team);
+}
+
+/* Is the phase over with this piece?  Not before its shares are open: who opens them would write over those of the next. */
+static bool count_done(struct dio_team *team, size_t index)
+{
+    return atomic_fetch_add_explicit(&team->done, 1, memory_order_acq_rel) == team->phases[index].pieces;
+}
+
+static void end_phase(struct dio_team *team, size_t index)
+{
+    bool last;
+    do {
+        index = skip_empty(team, index + 1);
+        last = index == team->count;
+        open_shares(team, index, 0);
+    } while (!last && count_done(team, index)); /* the others may have been faster than this loop */
+}
+
+/* Runs what is left of a share, of whatever phase it is in; returns that phase's number. */
+static uint32_t run_share(struct dio_team *team, struct share *share, int thread)
 {
     for (;;) {
-        uint64_t ticket = atomic_fetch_add_explicit(&team->ticket, 1, memory_order_acquire);
-        size_t phase = PHASE_OF(ticket);
-        if (phase >= team->count) return;
-        const struct dio_phase *current = &team->phases[phase];
-        if (PIECE_OF(ticket) >= current->pieces) {
-            wait_for_end(team, phase);
-            continue;
-        }
-        current->run(current->arg, PIECE_OF(ticket), thread);
-        if (atomic_fetch_add_explicit(&team->done, 1, memory_order_acq_rel) + 1 == current->pieces) end_phase(team, phase);
+        uint64_t ticket = atomic_load_explicit(&share->ticket, memory_order_acquire);
+        if (piece_of(ticket) >= end_of(ticket)) return number_of(ticket);
+        ticket = atomic_fetch_add_explicit(&share->ticket, 1, memory_order_acquire);
+        if (piece_of(ticket) >= end_of(ticket)) continue;
+        const size_t index = index_of(team, number_of(ticket));
+        team->phases[index].run(team->phases[index].arg, piece_of(ticket), thread);
+        if (count_done(team, index)) end_phase(team, index);
+    }
+}
+
+/* Runs pieces until there are none to take; returns the number of the phase that is to be waited for. */
+static uint32_t run_shares(struct dio_team *team, int thread)
+{
+    const uint32_t number = run_share(team, &team->shares[thread], thread);
+    for (int i = 1; i < team->threads; i++) run_share(team, &team->shares[(thread + i) % team->threads], thread);
+    return number;
+}
+
+static void *run_thread(void *arg)
+{
+    const struct share *own = arg;
+    struct dio_team *team = own->team;
+    uint32_t number = 0; /* what it is before the first run */
+    inside = true;
+    for (;;) {
+        wait_for_end(team, number);
+        if (atomic_load(&team->stop)) return NULL;
+        number = run_shares(team, own->owner);
     }
 }
 
@@ -122,122 +181,34 @@ static void run_serially(const struct dio_phase *phases, size_t count)
     }
 }
 
-/* Is there anything that two threads could do at once? */
-static bool worth_a_region(const struct dio_phase *phases, size_t count)
+/* Is there anything that two threads could do at once, and can it be counted? */
+static bool worth_a_team(const struct dio_phase *phases, size_t count)
 {
+    bool worth = false;
     for (size_t i = 0; i < count; i++) {
-        if (phases[i].pieces > 1) return true;
+        if (phases[i].pieces > 1) worth = true;
+        if (phases[i].pieces > MAX_PIECES) return false;
     }
-    return false;
+    return worth && count < NUMBER_MASK;
 }
-
-#if defined(__SANITIZE_THREAD__)
-#define UNWATCHED __attribute__((no_sanitize_thread, noinline))
-#define WATCHED __attribute__((noinline))
-#else
-#define UNWATCHED
-#define WATCHED
-#endif
-
-/* One thread's part in a region. */
-WATCHED static void take_part(struct dio_team *team, int thread)
-{
-    atomic_load_explicit(&team->opened, memory_order_acquire);
-    work(team, thread);
-    atomic_fetch_add_explicit(&team->closed, 1, memory_order_release);
-}
-
-#ifdef _OPENMP
-static bool inside_region(void)
-{
-    return omp_in_parallel();
-}
-
-UNWATCHED static void run_region(struct dio_team *team)
-{
-#pragma omp parallel num_threads(team->threads) default(none) shared(team)
-    take_part(team, omp_get_thread_num());
-}
-#else
-/* Compilers without OpenMP: threads for each region.  Slow for small work; for checking and fuzzing. */
-static _Thread_local bool inside;
-
-struct member {
-    struct dio_team *team;
-    int number;
-};
-
-static bool inside_region(void)
-{
-    return inside;
-}
-
-static void *run_member(void *arg)
-{
-    struct member *member = arg;
-    inside = true;
-    take_part(member->team, member->number);
-    return NULL;
-}
-
-static void run_region(struct dio_team *team)
-{
-    enum { MOST = 64 };
-    struct member members[MOST];
-    pthread_t started[MOST];
-    int threads = 1;
-    for (; threads < team->threads && threads < MOST; threads++) {
-        members[threads] = (struct member){team, threads};
-        if (pthread_create(&started[threads], NULL, run_member, &members[threads]) != 0) break;
-    }
-    inside = true;
-    take_part(team, 0);
-    inside = false;
-    for (int i = 1; i < threads; i++) pthread_join(started[i], NULL);
-}
-#endif
 
 void dio_team_run(struct dio_team *team, const struct dio_phase *phases, size_t count)
 {
-    if (!team || team->threads == 1 || inside_region() || !worth_a_region(phases, count)) {
+    if (!team || team->threads == 1 || inside || !worth_a_team(phases, count)) {
         run_serially(phases, count);
         return;
     }
     team->phases = phases;
     team->count = count;
-    atomic_store_explicit(&team->ticket, (uint64_t)skip_empty(team, 0) << PIECE_BITS, memory_order_relaxed);
-    atomic_fetch_add_explicit(&team->opened, 1, memory_order_release);
-    run_region(team);
-    atomic_load_explicit(&team->closed, memory_order_acquire);
-}
-
-/* libgomp ends the process when a thread cannot start, so threads are tried out before it is asked. */
-struct probe {
-    pthread_mutex_t lock;
-};
-
-static void *wait_for_go(void *arg)
-{
-    struct probe *probe = arg;
-    pthread_mutex_lock(&probe->lock);
-    pthread_mutex_unlock(&probe->lock);
-    return NULL;
-}
-
-static int count_startable(struct dio_ctx *ctx, int wanted)
-{
-    int started = 0;
-    pthread_t *threads = dio_alloc_array(ctx, (size_t)wanted, sizeof *threads, "threads");
-    if (!threads) return -1;
-    struct probe probe;
-    pthread_mutex_init(&probe.lock, NULL);
-    pthread_mutex_lock(&probe.lock);
-    while (started < wanted && pthread_create(&threads[started], NULL, wait_for_go, &probe) == 0) started++;
-    pthread_mutex_unlock(&probe.lock);
-    for (int i = 0; i < started; i++) pthread_join(threads[i], NULL);
-    pthread_mutex_destroy(&probe.lock);
-    dio_free(ctx, threads);
-    return started;
+    team->first = (atomic_load(&team->number) + 1) & NUMBER_MASK;
+    const uint32_t last = (team->first + (uint32_t)count) & NUMBER_MASK;
+    inside = true;
+    open_shares(team, skip_empty(team, 0), 1);
+    while (atomic_load(&team->number) != last) {
+        const uint32_t number = run_shares(team, 0);
+        if (number != last) wait_for_end(team, number);
+    }
+    inside = false;
 }
 
 /* OMP_NUM_THREADS counts where it makes sense: a positive number, or a list of which the first is ours. */
@@ -261,11 +232,20 @@ static int threads_by_default(struct dio_ctx *ctx)
     return (int)value;
 }
 
-static void do_nothing(void *arg, int64_t piece, int thread)
+/* As many of the team's threads as the system allows. */
+static void start_threads(struct dio_ctx *ctx, struct dio_team *team)
 {
-    (void)arg;
-    (void)piece;
-    (void)thread;
+    const int wanted = team->threads;
+    for (int i = 0; i < wanted; i++) {
+        team->shares[i].team = team;
+        team->shares[i].owner = i;
+    }
+    for (team->threads = 1; team->threads < wanted; team->threads++) {
+        struct share *share = &team->shares[team->threads];
+        if (pthread_create(&share->thread, NULL, run_thread, share) == 0) continue;
+        dio_say(ctx, DIO_LEVEL_WARNING, "E17", NULL, "cannot start %d threads; using %d", wanted, team->threads);
+        return;
+    }
 }
 
 dio_status dio_team_start(struct dio_ctx *ctx, int threads, struct dio_team **team)
@@ -273,25 +253,22 @@ dio_status dio_team_start(struct dio_ctx *ctx, int threads, struct dio_team **te
     *team = NULL;
     if (threads <= 0) threads = threads_by_default(ctx);
     if (threads > MAX_THREADS) threads = MAX_THREADS;
-    if (threads > 1) {
-        int started = count_startable(ctx, threads - 1);
-        if (started < 0) return DIO_ERR_ENV;
-        if (started < threads - 1) {
-            dio_say(ctx, DIO_LEVEL_WARNING, "E17", NULL, "cannot start %d threads; using %d", threads, started + 1);
-            threads = started + 1;
-        }
-    }
-    struct dio_team *made = dio_alloc_aligned(ctx, sizeof *made, "thread team");
+    struct dio_team *made = dio_alloc_aligned(ctx, sizeof *made + (size_t)threads * sizeof made->shares[0], "thread team");
     if (!made) return DIO_ERR_ENV;
     made->threads = threads;
     made->spin_ns = threads > ctx->cpu.allowed ? 0 : SPIN_NS;
-    dio_team_for(made, threads, do_nothing, NULL); /* the threads start now, while there is room for them */
+    start_threads(ctx, made);
     *team = made;
     return DIO_OK;
 }
 
 void dio_team_stop(struct dio_ctx *ctx, struct dio_team *team)
 {
+    if (!team) return;
+    atomic_store(&team->stop, true);
+    atomic_fetch_add(&team->number, 1);
+    wake_sleepers(team);
+    for (int i = 1; i < team->threads; i++) pthread_join(team->shares[i].thread, NULL);
     dio_free(ctx, team);
 }
 

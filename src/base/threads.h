@@ -1,8 +1,8 @@
-/* The thread team.  threads.c holds the only OpenMP pragmas of the project.
+/* The thread team: its threads start with it and end with it.
  *
- * Work is cut by shape into pieces, never by the number of threads; pieces are handed out by a counter, so a thread that
- * the system takes away delays only its piece.  Phases run one after another inside one parallel region; a thread that finds
- * no piece left spins for some microseconds and then sleeps until the phase is over. */
+ * Work is cut by shape into pieces, never by the number of threads.  Each thread begins with neighbours of its own, by
+ * counters, and goes on with what others have left, so a thread that the system takes away delays only its piece.  Phases run
+ * one after another; a thread that finds no piece left spins for some microseconds and then sleeps until the phase is over. */
 #ifndef DIO_BASE_THREADS_H
 #define DIO_BASE_THREADS_H
 
@@ -14,7 +14,7 @@ typedef void dio_piece_fn(void *arg, int64_t piece, int thread);
 struct dio_phase {
     dio_piece_fn *run;
     void *arg;
-    int64_t pieces; /* below 2^40; a run has less than 2^24 phases */
+    int64_t pieces; /* more than 16 million, or more than 65,534 phases, run on the calling thread */
 };
 
 /* threads 0: what affinity mask and cgroup quota allow.  Fewer than asked for, with a warning, when some cannot start. */

@@ -88,10 +88,6 @@ int cli_write_file(const char *path, const char *text);
 /* text escaped for a terminal, in one of some static buffers that are used in turn */
 const char *cli_escaped(const char *text);
 
-/* ---- environment.c ---- */
-/* First of all: an OMP_NUM_THREADS that was kept from libgomp's start is there again. */
-void cli_environment_restore(void);
-
 /* ---- signals.c ---- */
 void cli_signals_watch(diopter_context *context); /* INT, TERM, HUP: first one cancels, second one ends at once */
 void cli_signals_forget(void);                     /* before the context is destroyed */

@@ -104,7 +104,6 @@ static int help(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    cli_environment_restore();
     open_standard_descriptors();
     /* A file beyond the size limit is an error of write(2), not a death. */
     (void)signal(SIGXFSZ, SIG_IGN);

@@ -99,7 +99,6 @@ check.that(closed.returncode in (0, 4), "closed descriptors do no harm", closed.
 
 # The machine.
 for value in ["abc", "0", "-1", "100000"]:
-    # libgomp would add a line of its own.
     check.exits(0, "system", env={"OMP_NUM_THREADS": value}, lines=1, says=["OMP_NUM_THREADS", "warning"])
 for value in ["1", "1,2"]:
     result = check.exits(0, "system", env={"OMP_NUM_THREADS": value}, lines=0)
