@@ -195,7 +195,7 @@ const struct cli_verb cli_verb_info = {
              "or timm folder, or arch:TAG. Files of an unknown architecture are listed tensor by tensor.",
     .examples = "diopter info samples/tiles_base.safetensors\n"
                 "diopter info arch:resnet18\n"
-                "diopter info arch:mobilenet_v2 --plan --precision int8\n"
+                "diopter info samples/tiles_base.safetensors --plan --precision int8\n"
                 "diopter info --json samples/tiles_base.safetensors",
     .uses = DIOPTER_FOR_INFO,
     .options = options,
