@@ -162,7 +162,7 @@ static dio_status add_params(struct dio_graph *graph, struct dio_node *node, int
         if (dio_graph_find_param(graph, name) >= 0) return REFUSE(graph, place, "parameter %s is there twice", name);
         DIO_PASS(GROW(graph, params, "parameters of a graph"));
         graph->params[graph->n_params] = (struct dio_param){
-            .name = name, .role = def->role, .init = def->init, .fan_in = def->fan_in, .shape = def->shape,
+            .name = name, .role = def->role, .init = def->init, .fan_in = def->fan_in, .shape = def->shape, .added = def->added,
             .dtype = def->role == DIO_PARAM_COUNTER ? DIO_I64 : DIO_F32, .node = node_index, .index = i, .trainable = true};
         node->params[node->n_params++] = graph->n_params++;
     }

@@ -14,6 +14,7 @@ struct dio_param {
     int64_t fan_in;
     enum dio_dtype dtype;       /* f32; i64 for counters */
     struct dio_shape shape;
+    bool added;                 /* of dio_param_def */
     int node, index;            /* owner, and which of its parameters */
     bool trainable;             /* false: frozen.  Statistics: false means that they stay as they are */
     void *data;                 /* set by whoever owns the weights (model/, tests); never owned by the graph */

@@ -8,6 +8,7 @@ static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, stru
     dio_infer_like_input(shapes);
     const int64_t tokens = dio_image_rows(&shapes->inputs[0]), channels = dio_channels(&shapes->inputs[0]);
     dio_infer_param(shapes, "", DIO_PARAM_TRAINED, DIO_INIT_NORMAL_FIFTIETH, dio_shape_3(1, tokens, channels));
+    shapes->params[0].added = true;
     return DIO_OK;
 }
 

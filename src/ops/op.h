@@ -74,6 +74,7 @@ struct dio_param_def {
     enum dio_param_init init; /* from scratch; fan taken from the shape; LINEAR_UNIFORM: U(+-1/sqrt(fan_in)), fan_in below */
     int64_t fan_in;
     struct dio_shape shape;
+    bool added; /* to what goes through, as biases and embeddings are: weight decay leaves it out */
 };
 
 /* ---- infer ---- */

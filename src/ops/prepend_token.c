@@ -12,6 +12,7 @@ static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, stru
     shapes->n_outputs = 1;
     shapes->outputs[0] = (struct dio_value_type){.dtype = DIO_F32, .shape = dio_shape_3(shapes->inputs[0].shape.dims[0], tokens + 1, channels)};
     dio_infer_param(shapes, "", DIO_PARAM_TRAINED, DIO_INIT_NORMAL_FIFTIETH, dio_shape_3(1, 1, channels));
+    shapes->params[0].added = true;
     return DIO_OK;
 }
 

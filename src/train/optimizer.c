@@ -84,6 +84,11 @@ struct job {
     double lr;
 };
 
+bool dio_optimizer_decays(const struct dio_param *param)
+{
+    return param->shape.rank > 1 && !param->added;
+}
+
 static int64_t spans_of(const struct dio_param *param)
 {
     return (dio_shape_elements(&param->shape) + SPAN - 1) / SPAN;
@@ -108,7 +113,7 @@ static void run_span(void *arg, int64_t piece, int thread)
         .grad = grad + begin,
         .count = elements - begin < SPAN ? elements - begin : SPAN,
         .lr = job->lr,
-        .weight_decay = param->shape.rank > 1 || state->settings.decay_1d ? state->settings.weight_decay : 0,
+        .weight_decay = dio_optimizer_decays(param) || state->settings.decay_1d ? state->settings.weight_decay : 0,
         .t = state->t,
     };
     for (int s = 0; s < state->optimizer->slots; s++) {

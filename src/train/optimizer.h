@@ -11,7 +11,7 @@ struct dio_optimizer_settings {
     double momentum, weight_decay;
     double beta1, beta2, eps;
     bool nesterov;
-    bool decay_1d; /* decay parameters of rank 1 or less too */
+    bool decay_1d; /* decay biases, norms, tokens and embeddings too */
 };
 
 /* One stretch of one parameter in one step. */
@@ -34,6 +34,9 @@ struct dio_optimizer {
 
 extern const struct dio_optimizer *const dio_optimizers[]; /* NULL-terminated */
 const struct dio_optimizer *dio_optimizer_find(const char *name);
+
+/* What multiplies decays; biases, scales and shifts of norms, tokens and embeddings do not, as in timm's parameter groups. */
+bool dio_optimizer_decays(const struct dio_param *param);
 
 /* The state of all trainable parameters of a graph. */
 struct dio_optimizer_state {

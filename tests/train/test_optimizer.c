@@ -1,4 +1,5 @@
 /* Optimisers and schedules against PyTorch's numbers (golden/optimizers.csv, golden/schedules.csv). */
+#include "arch/arch.h"
 #include "support.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
@@ -119,12 +120,39 @@ static void test_schedules(void **state)
     assert_true(dio_schedule_rate(dio_schedule_find("constant"), &constant, 39) == 0.1);
 }
 
+/* timm's groups for a ViT (optim/_param_groups.py): not its token, its positions, or what has one axis. */
+static void test_what_decays(void **state)
+{
+    (void)state;
+    struct test_ctx test;
+    test_begin(&test);
+    const struct dio_arch_variant *variant = NULL;
+    const struct dio_arch *arch = dio_arch_find("vit_tiny_patch16_224", &variant);
+    struct dio_arch_config config = dio_arch_config_default(variant->name);
+    config.classes = 3;
+    struct dio_model *model = NULL;
+    assert_ok(&test, dio_arch_model(&test.ctx, arch, variant, &config, &model));
+    int decay = 0, others = 0;
+    for (int i = 0; i < model->graph->n_params; i++) {
+        const struct dio_param *param = &model->graph->params[i];
+        const bool left_out = strcmp(param->name, "cls_token") == 0 || strcmp(param->name, "pos_embed") == 0 || param->shape.rank == 1;
+        assert_int_equal(dio_optimizer_decays(param), !left_out);
+        if (left_out) others++;
+        else decay++;
+    }
+    assert_int_equal(decay, 1 + 12 * 4 + 1); /* patches; qkv, proj, fc1, fc2 of twelve blocks; head */
+    assert_int_equal(others, 2 + 1 + 12 * 8 + 3);
+    dio_model_free(model);
+    test_end(&test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sgd),
         cmocka_unit_test(test_adamw),
         cmocka_unit_test(test_schedules),
+        cmocka_unit_test(test_what_decays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
