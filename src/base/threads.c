@@ -40,7 +40,7 @@ struct dio_team {
     size_t count;
     uint32_t first; /* number of phases[0]; numbers go on from run to run, and round */
     atomic_bool stop;
-    _Alignas(LINE) atomic_int_fast64_t done; /* pieces of the phase that have run, and 1 when all shares are open */
+    _Alignas(LINE) atomic_int_fast64_t done; /* pieces of the phase that have run, and 1 more when all shares are open */
     _Alignas(LINE) atomic_uint number;       /* of the phase, set when all shares are open; a futex word */
     atomic_int sleepers;
     struct share shares[];
@@ -110,11 +110,11 @@ static size_t skip_empty(const struct dio_team *team, size_t index)
 }
 
 /* The last store is that of the number: with it the run may be over, and the next begin. */
-static void open_shares(struct dio_team *team, size_t index, int64_t done)
+static void open_shares(struct dio_team *team, size_t index)
 {
     const uint32_t number = (team->first + (uint32_t)index) & NUMBER_MASK;
     const int64_t pieces = index < team->count ? team->phases[index].pieces : 0, threads = team->threads;
-    atomic_store_explicit(&team->done, done, memory_order_relaxed);
+    atomic_store_explicit(&team->done, 0, memory_order_relaxed);
     for (int i = 0; i < threads; i++) {
         const uint64_t begin = (uint64_t)(pieces * i / threads), end = (uint64_t)(pieces * (i + 1) / threads);
         atomic_store_explicit(&team->shares[i].ticket, (uint64_t)number << 2 * PIECE_BITS | end << PIECE_BITS | begin, memory_order_release);
@@ -123,20 +123,23 @@ static void open_shares(struct dio_team *team, size_t index, int64_t done)
     wake_sleepers(team);
 }
 
-/* Is the phase over with this piece?  Not before its shares are open: who opens them would write over those of the next. */
+/* Is the phase over with this piece, or with the opening of its shares, which counts as one more?  Who opens them would
+ * otherwise write over those of the next.  Once counted, the run may be over and its list of phases gone. */
 static bool count_done(struct dio_team *team, size_t index)
 {
-    return atomic_fetch_add_explicit(&team->done, 1, memory_order_acq_rel) == team->phases[index].pieces;
+    const int64_t pieces = team->phases[index].pieces;
+    return atomic_fetch_add_explicit(&team->done, 1, memory_order_acq_rel) == pieces;
 }
 
-static void end_phase(struct dio_team *team, size_t index)
+/* Opens the first phase from `index` on that has pieces, and those behind it that others end before it is said to be open. */
+static void open_phase(struct dio_team *team, size_t index)
 {
     bool last;
     do {
-        index = skip_empty(team, index + 1);
+        index = skip_empty(team, index);
         last = index == team->count;
-        open_shares(team, index, 0);
-    } while (!last && count_done(team, index)); /* the others may have been faster than this loop */
+        open_shares(team, index);
+    } while (!last && count_done(team, index++));
 }
 
 /* Runs what is left of a share, of whatever phase it is in; returns that phase's number. */
@@ -149,7 +152,7 @@ static uint32_t run_share(struct dio_team *team, struct share *share, int thread
         if (piece_of(ticket) >= end_of(ticket)) continue;
         const size_t index = index_of(team, number_of(ticket));
         team->phases[index].run(team->phases[index].arg, piece_of(ticket), thread);
-        if (count_done(team, index)) end_phase(team, index);
+        if (count_done(team, index)) open_phase(team, index + 1);
     }
 }
 
@@ -203,7 +206,7 @@ void dio_team_run(struct dio_team *team, const struct dio_phase *phases, size_t 
     team->first = (atomic_load(&team->number) + 1) & NUMBER_MASK;
     const uint32_t last = (team->first + (uint32_t)count) & NUMBER_MASK;
     inside = true;
-    open_shares(team, skip_empty(team, 0), 1);
+    open_phase(team, 0);
     while (atomic_load(&team->number) != last) {
         const uint32_t number = run_shares(team, 0);
         if (number != last) wait_for_end(team, number);
