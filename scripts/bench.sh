@@ -5,20 +5,31 @@
 #
 # PYTHON has torch, torchvision, timm, onnx, onnxruntime, safetensors, pillow (default: python3).  --rows: only rows with one of
 # these words in their name ("resnet18", "train", "head", "memory").  --minutes: stops after so long; figures already measured are
-# kept in build/performance.jsonl, and the next run goes on from there.  Remove a line to measure its row again.
+# kept in build/performance.jsonl, and the next run goes on from there: remove a line to measure its row again, and the file
+# after a change of the program.  With either option the page is written to build/performance.md, as it may not be whole.
 # Takes about 40 minutes on two cores; leave the machine alone meanwhile.  DIOPTER_SHARED: models and pictures (../shared).
 set -eu
 cd "$(dirname "$0")/.."
 python=python3 rows= minutes=
+page=docs/performance
+usage() { echo "usage: scripts/bench.sh [PYTHON] [--rows WORD,...] [--minutes N]" >&2; exit 2; }
 while [ $# -gt 0 ]; do
     case $1 in
-        --rows) rows=$2; shift ;;
-        --minutes) minutes=$2; shift ;;
-        -*) echo "bench.sh: unknown option $1" >&2; exit 2 ;;
+        --rows | --minutes)
+            [ -n "${2:-}" ] || usage
+            case $1 in
+                --rows) rows=$2 ;;
+                *) minutes=$2 ;;
+            esac
+            page=build/performance
+            shift
+            ;;
+        -*) usage ;;
         *) python=$1 ;;
     esac
     shift
 done
+case $minutes in *[!0-9]*) usage ;; esac
 lines=build/performance.jsonl
 test -x build/diopter || { echo "bench.sh: build first: scripts/quickstart.sh, or cmake -B build && cmake --build build" >&2; exit 1; }
 touch "$lines"
@@ -48,5 +59,5 @@ shared=${DIOPTER_SHARED:-../shared}
 measure compare_limits.py --shared "$shared"
 measure compare_peers.py
 measure compare_jobs.py --shared "$shared" --tutorial-epochs 5
-"$python" scripts/bench_report.py --program build/diopter --lines "$lines" --out docs/performance
-echo "docs/performance.md and docs/performance.svg are written"
+"$python" scripts/bench_report.py --program build/diopter --lines "$lines" --out "$page"
+echo "$page.md and $page.svg are written"

@@ -9,6 +9,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import time
 
 PEERS = (("torch", "PyTorch"), ("torch mkl", "PyTorch, MKL steered"), ("compiled", "torch.compile"), ("ort", "ONNX Runtime"))
 OURS = (("diopter f32", "f32"), ("diopter direct f32", "direct f32"), ("diopter bf16", "bf16"))
@@ -131,13 +132,26 @@ def plot(rows, threads):
             f'<text x="{one:.1f}" y="{y + 14}" text-anchor="middle">1 x: as fast as the peer</text>{"".join(parts)}</svg>\n')
 
 
+def read(path):
+    """The rows of a file; what a stopped run left of its last line is none."""
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            print(f"{path}: a line that is no row is left out", file=sys.stderr)
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default="build/diopter")
     parser.add_argument("--lines", default="build/performance.jsonl", type=pathlib.Path)
     parser.add_argument("--out", default="docs/performance", type=pathlib.Path)
     options = parser.parse_args()
-    rows = [json.loads(line) for line in options.lines.read_text().splitlines() if line.strip()]
+    rows = read(options.lines)
+    if not rows:
+        sys.exit(f"{options.lines}: no rows; nothing is written")
     layers = [row for row in rows if row["row"].startswith("linear/")]
     peers = [row for row in rows if "threads" in row and row not in layers]
     about = machine(str(pathlib.Path(options.program).resolve()))
@@ -147,7 +161,7 @@ def main():
             "inference mode, beside it the same with MKL steered to its fast path (AMD), torch.compile with frozen weights, and ONNX Runtime",
             "with all graph optimisations (int8: static quantisation, the faster of signed and unsigned activations). In bf16 rows ONNX Runtime computes in f32. Winograd needs fewer",
             "multiply-adds than are counted here, so a share of the peak may be above 100 %.", "",
-            f"Machine: {about.get('model', 'unknown CPU') + ', ' + ', '.join(about.get('features', []))}, {versions()}.", "", "![Throughput over the peers'](performance.svg)", ""]
+            f"Machine: {about.get('model', 'unknown CPU') + ', ' + ', '.join(about.get('features', []))}, {versions()}, {time.strftime('%Y-%m-%d')}.", "", "![Throughput over the peers'](performance.svg)", ""]
     for threads in sorted({row["threads"] for row in peers}, reverse=True):
         text += [f"## {threads} thread{'s' if threads > 1 else ''}", ""] + peers_table(peers, threads) + [""]
     for threads in sorted({row["threads"] for row in layers}, reverse=True):

@@ -297,7 +297,7 @@ def peers_of(precision, shim):
     if precision in ("train", "linear"):
         return ["torch"] + (["torch mkl"] if shim else []) + (["ort"] if precision == "linear" else [])
     if precision == "bf16":
-        return ["torch", "ort"]
+        return ["torch", "compiled", "ort"]
     return ["torch"] + (["torch mkl"] if shim else []) + ["compiled", "ort"]
 
 

@@ -13,6 +13,7 @@ typedef struct diopter_model diopter_model;
 /* Opens `path`: a weights file (.safetensors, .pth in the zip or the legacy container; told by content), a run folder, a
  * Hugging Face or timm folder, or "arch:TAG" (random weights).  options: arch, classes, bn_eps, padding, stem_padding,
  * resize, crop, mean, std, ...; NULL: defaults.  Notes say what was recognised and what was assumed.
+ * Weights of some megabytes are mapped: a file that is cut short while the model is open raises SIGBUS in whoever reads it.
  * A sound file of an unknown architecture, and weights without a head, open too: architecture is then "", or classes 0. */
 DIOPTER_API diopter_status diopter_model_open(diopter_context *context, const char *path, const diopter_options *options,
                                               diopter_model **model);

@@ -186,6 +186,12 @@ diopter_status diopter_bench(diopter_context *context, diopter_model *model, con
     layers.calibrate = (struct dio_calibrate_options){.path = api_extra(options, "calibrate", DIOPTER_FOR_BENCH), .most_loss = INFINITY};
     const bool step = api_extra_flag(options, "train_step", DIOPTER_FOR_BENCH);
     const char *pictures = api_extra(options, "pictures", DIOPTER_FOR_BENCH);
+    if (layers.calibrate.path && layers.precision != DIO_PRECISION_INT8) {
+        status = dio_fail(ctx, DIO_ERR_USAGE, "A3", NULL, "--calibrate needs --precision int8");
+    }
+    if (step && layers.precision != DIO_PRECISION_F32) {
+        status = dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "--train-step: training computes in f32 alone");
+    }
     if (step && !model) status = dio_fail(ctx, DIO_ERR_USAGE, "A3", NULL, "--train-step needs a model");
     if (status == DIO_OK) status = api_bench_ceilings(ctx, &ceilings);
     if (status == DIO_OK && model) status = complete(model);

@@ -350,6 +350,9 @@ dio_status api_precision_of(struct dio_ctx *ctx, const diopter_options *options,
     if (calibrate->save && !dio_calibration_is_file(calibrate->save)) {
         return dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "--save-calibration: the name has to end in .json");
     }
+    if (*precision != DIO_PRECISION_INT8 && (calibrate->path || calibrate->save)) {
+        return dio_fail(ctx, DIO_ERR_USAGE, "A3", NULL, "%s needs --precision int8", calibrate->path ? "--calibrate" : "--save-calibration");
+    }
     if (*precision == DIO_PRECISION_INT8 && !calibrate->path) {
         return dio_fail(ctx, DIO_ERR_USAGE, "A3", NULL, "--precision int8 needs --calibrate PATH: pictures like those to come");
     }

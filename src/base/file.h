@@ -8,7 +8,8 @@
 
 /* A file in memory: mapped privately, or read where mapping is not possible or `copy` was asked for.  A mapped file that
  * shrinks under us would raise SIGBUS, so what is parsed (headers, pictures) is read; only bulk tensor data is mapped,
- * and dio_blob_unchanged is asked before use. */
+ * and dio_blob_unchanged is asked before use.  That leaves those who shrink it afterwards: the program guards itself with a
+ * handler (cli/signals.c), the library must not have one. */
 struct dio_blob {
     const unsigned char *data;
     size_t size;

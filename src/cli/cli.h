@@ -90,6 +90,8 @@ const char *cli_escaped(const char *text);
 
 /* ---- signals.c ---- */
 void cli_signals_watch(diopter_context *context); /* INT, TERM, HUP: first one cancels, second one ends at once */
+/* A weights file that is cut short while it is read ends the program with a line that names it. */
+void cli_signals_guard_weights(const char *name, bool json);
 void cli_signals_forget(void);                     /* before the context is destroyed */
 void cli_signals_ignore_pipe(void);
 int cli_signal_seen(void);                         /* 0: none */

@@ -72,6 +72,7 @@ static int run_verb(const struct cli_verb *verb, int argc, char **argv)
         code = create_context(&cli);
         if (code == 0) {
             cli_signals_watch(cli.context);
+            if (cli.n_names) cli_signals_guard_weights(cli.names[0], cli.json);
             code = verb->run(&cli);
             int flushed = cli_flush_output();
             if (flushed > code) code = flushed;

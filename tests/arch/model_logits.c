@@ -24,7 +24,9 @@ int main(int argc, char **argv)
     struct dio_ctx ctx;
     dio_ctx_init(&ctx, &stats);
     struct dio_kernels kernels;
-    dio_kernels_select(&ctx.cpu, dio_kernels_best(&ctx.cpu), &kernels);
+    enum dio_isa ceiling;
+    if (dio_kernels_ceiling_parse(&ctx, "DIOPTER_CPU", getenv("DIOPTER_CPU"), &ceiling) != DIO_OK) return refuse(&ctx);
+    dio_kernels_select(&ctx.cpu, ceiling, &kernels);
     ctx.kernels = &kernels;
     int64_t n = atoll(argv[4]);
     struct dio_load_options options = dio_load_options_default();

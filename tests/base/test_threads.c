@@ -127,8 +127,8 @@ static void test_many_regions(void **state)
     memset(&counts, 0, sizeof counts);
     counts.threads = 2;
     assert_ok(&test, dio_team_start(&test.ctx, 2, &team));
-    for (int i = 0; i < 2000; i++) dio_team_for(team, 3, count_piece, &counts);
-    each_once(&counts, 3, 2000);
+    for (int i = 0; i < 50000; i++) dio_team_for(team, 3, count_piece, &counts);
+    each_once(&counts, 3, 50000);
     dio_team_stop(&test.ctx, team);
     test_end(&test);
 }
