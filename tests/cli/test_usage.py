@@ -43,7 +43,7 @@ check.exits(4, "info", "a\x1b[31mb", says="\\x1b", lines=1)
 check.exits(2, "eval", "m", "d", "--precision", "f16", says="--precision must be one of f32", lines=1)
 check.exits(2, "predict", "m", "d", "--format", "xml", says="--format must be one of csv|jsonl", lines=1)
 check.exits(2, "predict", MODEL, "p", "--calibrate", "p", says="--calibrate needs --precision int8", lines=1)
-check.exits(2, "eval", MODEL, "p", "--save-calibration", "c.json", says="--save-calibration needs --precision int8", lines=1)
+check.exits(2, "predict", MODEL, "p", "--save-calibration", "c.json", says="--save-calibration needs --precision int8", lines=1)
 check.exits(2, "bench", MODEL, "--train-step", "--precision", "bf16", says="training computes in f32", lines=1)
 # A mistake is told as JSON wherever --json stands.
 check.exits(2, "eval", "--nope", "--json", says=['"level":"error"', "unknown flag --nope"], lines=1)
