@@ -72,7 +72,8 @@ static inline vec v_below_zero(vec x, vec a, vec b)
     return (vec)((mask & (lane_bits)a) | (~mask & (lane_bits)b));
 }
 /* value * 2^n, n in the lowest bits of a float that 1.5 * 2^23 was added to; value and product are normal numbers. */
-static inline vec v_scale(vec value, vec shifted) { return (vec)((lane_bits)value + ((lane_bits)shifted << 23)); }
+typedef unsigned lane_words __attribute__((vector_size(16)));
+static inline vec v_scale(vec value, vec shifted) { return (vec)((lane_words)value + ((lane_words)shifted << 23)); }
 
 static inline vec v_load_part(const float *p, int lanes)
 {
