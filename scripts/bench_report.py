@@ -14,7 +14,7 @@ import time
 PEERS = (("torch", "PyTorch"), ("torch mkl", "PyTorch, MKL steered"), ("compiled", "torch.compile"), ("ort", "ONNX Runtime"))
 OURS = (("diopter f32", "f32"), ("diopter direct f32", "direct f32"), ("diopter bf16", "bf16"))
 COLOURS = {"torch": "#8c8c8c", "torch mkl": "#b9a27a", "compiled": "#7a94b9", "ort": "#6d9c7a"}
-# What the project aims at, as throughput over the peer's, so that a shortfall shows; best: over PyTorch's fastest setting.
+# What the project aims at, as throughput over the peer's, so that a shortfall shows; best: over the faster of its other settings.
 AIMS = {
     "resnet50/b1/f32": {"torch": 2.4, "best": 1.5, "ort": 1.2}, "resnet50/b16/f32": {"torch": 2.2, "best": 1.3, "ort": 1.4},
     "resnet18/b1/f32": {"torch": 2.4, "best": 1.5, "ort": 1.5}, "resnet18/b16/f32": {"torch": 2.2, "best": 1.6, "ort": 1.6},

@@ -39,7 +39,7 @@ static dio_status open_watch(struct dio_ctx *ctx, const struct dio_model *model,
     w->sample.pixels = dio_alloc_array(ctx, (size_t)judged * w->picture, sizeof(float), "pictures");
     w->sample.logits = dio_alloc_array(ctx, (size_t)judged * w->scores, sizeof(float), "scores");
     if (!w->ranges || !w->lost || !w->logits || !w->sample.pixels || !w->sample.logits) return DIO_ERR_ENV;
-    for (size_t i = 0; i < values; i++) w->ranges[i] = (struct dio_value_range){INFINITY, -INFINITY};
+    for (size_t i = 0; i < values; i++) w->ranges[i] = dio_range_none();
     return dio_plan_infer(ctx, model->graph, model->graph->inputs, 1, &model->logits, 1, &options, &w->plan);
 }
 

@@ -2,6 +2,8 @@
 #ifndef DIO_PREDICT_CALIBRATE_H
 #define DIO_PREDICT_CALIBRATE_H
 
+#include <math.h>
+
 #include "graph/plan.h"
 #include "model/model.h"
 
@@ -27,6 +29,7 @@ dio_status dio_calibrate_pixels(struct dio_ctx *ctx, const struct dio_model *mod
 
 /* ---- between the files of this part ---- */
 
+static inline struct dio_value_range dio_range_none(void) { return (struct dio_value_range){INFINITY, -INFINITY}; }
 static inline bool dio_range_is_none(struct dio_value_range range) { return !(range.low <= range.high); }
 
 /* Some of the pictures, with their scores in f32. */

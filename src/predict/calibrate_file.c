@@ -91,7 +91,7 @@ dio_status dio_calibration_read(struct dio_ctx *ctx, const struct dio_model *mod
 {
     struct dio_tree tree;
     const int values = model->graph->n_values;
-    for (int v = 0; v < values; v++) ranges[v] = (struct dio_value_range){INFINITY, -INFINITY};
+    for (int v = 0; v < values; v++) ranges[v] = dio_range_none();
     memset(lost, 0, (size_t)values * sizeof *lost);
     DIO_PASS(dio_json_read(ctx, path, MOST_BYTES, "J1", &tree));
     const dio_status status = read_all(&tree, model->graph, ranges, lost, loss);

@@ -1,5 +1,6 @@
 /* Which values an 8-bit plan had better not make bytes of. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "predict/calibrate.h"
@@ -69,27 +70,24 @@ static dio_status judge_alone(struct dio_ctx *ctx, const struct dio_model *model
                               const struct dio_value_range *ranges, struct dio_value_range *one, struct judged *judged, int *count)
 {
     const struct dio_graph *graph = model->graph;
-    for (int v = 0; v < graph->n_values; v++) one[v] = (struct dio_value_range){INFINITY, -INFINITY};
+    for (int v = 0; v < graph->n_values; v++) one[v] = dio_range_none();
     for (int v = 0; v < graph->n_values; v++) {
         if (dio_range_is_none(ranges[v]) || !some_op_reads_bytes(graph, v)) continue;
         if (dio_cancelled(ctx)) return DIO_CANCELLED;
         one[v] = ranges[v];
         judged[*count].value = v;
         DIO_PASS(dio_calibration_loss(ctx, model, sample, one, &judged[*count].alone));
-        one[v] = (struct dio_value_range){INFINITY, -INFINITY};
+        one[v] = dio_range_none();
         ++*count;
     }
     return DIO_OK;
 }
 
-static void sort_worst_first(struct judged *judged, int count)
+static int worst_first(const void *a, const void *b)
 {
-    for (int i = 1; i < count; i++) {
-        const struct judged one = judged[i];
-        int j = i;
-        for (; j > 0 && one.alone > judged[j - 1].alone; j--) judged[j] = judged[j - 1];
-        judged[j] = one;
-    }
+    const struct judged *one = a, *other = b;
+    if (one->alone != other->alone) return one->alone > other->alone ? -1 : 1;
+    return one->value < other->value ? -1 : 1;
 }
 
 /* Twice as many at a time: what is asked is a plan and a run. */
@@ -98,7 +96,7 @@ static dio_status take_away(struct dio_ctx *ctx, const struct dio_model *model, 
 {
     for (int gone = 0, next = 1; *loss > most && gone < count; next *= 2) {
         for (int i = 0; i < next && gone < count; i++, gone++) {
-            ranges[judged[gone].value] = (struct dio_value_range){INFINITY, -INFINITY};
+            ranges[judged[gone].value] = dio_range_none();
             lost[judged[gone].value] = judged[gone].alone;
         }
         DIO_PASS(dio_calibration_loss(ctx, model, sample, ranges, loss));
@@ -124,7 +122,7 @@ dio_status dio_calibration_widen(struct dio_ctx *ctx, const struct dio_model *mo
         goto fail;
     }
     DIO_TRY(judge_alone(ctx, model, sample, ranges, one, judged, &count));
-    sort_worst_first(judged, count);
+    qsort(judged, (size_t)count, sizeof *judged, worst_first);
     DIO_TRY(take_away(ctx, model, sample, most, judged, count, ranges, lost, loss));
 fail:
     dio_free(ctx, one);
