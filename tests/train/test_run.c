@@ -3,9 +3,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "train/run_support.h"
-
-static struct test_folder folder;
+#include "train/runs_in_folder.h"
 
 static int setup(void **state)
 {
@@ -23,27 +21,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Settings for a run into FOLDER/name; the text lives until the next call but one. */
-static const char *with(const char *name, const char *more)
-{
-    static char texts[2][2048];
-    static int next;
-    char *text = texts[next++ % 2];
-    snprintf(text, sizeof texts[0], "model=arch:resnet20_cifar image_size=16 data=%.200s/data output=%.200s/%s %s", folder.path,
-             folder.path, name, more);
-    return text;
-}
-
-/* To go on with it. */
-static const char *on(const char *name, const char *more)
-{
-    static char text[2048];
-    snprintf(text, sizeof text, "output=%.200s/%s %s", folder.path, name, more);
-    return text;
-}
-
 #define FULL "epochs=2 batch_size=8 lr=0.02 optimizer=sgd augment_crop=4 augment_flip=0.5"
-#define HEAD "epochs=6 batch_size=8 freeze=backbone lr=0.01"
 
 static void test_learns(void **state)
 {
@@ -423,13 +401,6 @@ static void test_longer(void **state)
     assert_int_equal(longer.epochs, 9);
 }
 
-static void assert_refusal(struct ran ran, dio_status status, const char *words)
-{
-    if (ran.status != status || !strstr(ran.error, words)) {
-        fail_msg("status %d \"%s\", expected %d \"%s\"", (int)ran.status, ran.error, (int)status, words);
-    }
-}
-
 static void test_refusals(void **state)
 {
     (void)state;
@@ -464,57 +435,6 @@ static void test_refusals(void **state)
     first_file(test_in(&folder, name), file); /* the older of two */
     damage(file, 40);
     assert_ran(run_on(1, 0, true, on("refused", "")), DIO_OK);
-}
-
-static void test_bad_pictures(void **state)
-{
-    (void)state;
-    struct test_folder data;
-    char more[600], path[600];
-    test_folder_make(&data);
-    write_split(&data, "train", 2, 10);
-    write_split(&data, "val", 2, 4);
-    snprintf(path, sizeof path, "%s/data/train/green/03.ppm", data.path);
-    test_write(path, "P6 32 32 255\nshort", 18);
-    snprintf(more, sizeof more, HEAD " data=%s/data max_bad=0.5", data.path);
-    struct ran skipped = run_on(2, 0, false, with("bad", more));
-    assert_ran(skipped, DIO_OK);
-    assert_int_equal(skipped.n_bad, 1);
-    snprintf(more, sizeof more, HEAD " data=%s/data max_bad=0.5 no_cache=true", data.path);
-    skipped = run_on(2, 0, false, with("bad-live", more));
-    assert_ran(skipped, DIO_OK);
-    assert_int_equal(skipped.n_bad, 1);
-    assert_same_file(test_in(&folder, "bad/model.safetensors"), test_in(&folder, "bad-live/model.safetensors"));
-    snprintf(more, sizeof more, HEAD " data=%s/data bad=stop", data.path);
-    assert_refusal(run_on(2, 0, false, with("bad-stop", more)), DIO_ERR_INPUT, "03.ppm");
-    test_folder_remove(&data);
-}
-
-/* --max-bad counts those of before the break. */
-static void test_bad_pictures_over_a_break(void **state)
-{
-    (void)state;
-    struct test_folder data;
-    char more[600], path[600];
-    test_folder_make(&data);
-    write_split(&data, "train", 2, 10);
-    write_split(&data, "val", 2, 4);
-    struct stat st;
-    snprintf(path, sizeof path, "%s/data/train/green/03.ppm", data.path);
-    assert_int_equal(stat(path, &st), 0);
-    char *cut = calloc(1, (size_t)st.st_size); /* of the same size: the list of files stays the same */
-    assert_non_null(cut);
-    test_write(path, cut, (size_t)st.st_size);
-    snprintf(more, sizeof more, HEAD " data=%s/data max_bad=0.05 no_cache=true", data.path); /* one of 28 may be bad */
-    assert_ran(run_on(2, 4, false, with("bad-break", more)), DIO_CANCELLED);
-    struct ran once = run_on(2, 5, true, on("bad-break", ""));
-    assert_ran(once, DIO_CANCELLED);
-    assert_int_equal(once.n_bad, 1); /* and is not counted twice */
-    snprintf(path, sizeof path, "%s/data/train/blue/05.ppm", data.path);
-    test_write(path, cut, (size_t)st.st_size);
-    assert_refusal(run_on(2, 0, true, on("bad-break", "")), DIO_ERR_INPUT, "2 of 28 pictures could not be read");
-    free(cut);
-    test_folder_remove(&data);
 }
 
 /* What metrics.jsonl says of the first record with this text. */
@@ -570,29 +490,6 @@ static void test_refit_weighs_anew(void **state)
     test_folder_remove(&data);
 }
 
-/* Batches that lost pictures weigh as much as what is left of them. */
-static void test_accumulation_over_bad_pictures(void **state)
-{
-    (void)state;
-    struct test_folder data;
-    char more[600], path[600];
-    test_folder_make(&data);
-    write_split(&data, "train", 2, 12);
-    write_split(&data, "val", 2, 4);
-    for (int i = 0; i < 7; i++) {
-        snprintf(path, sizeof path, "%s/data/train/%s/%02d.ppm", data.path, i % 2 ? "green" : "blue", i);
-        test_write(path, "P6 32 32 255\nshort", 18);
-    }
-    snprintf(more, sizeof more, HEAD " data=%s/data max_bad=0.5", data.path);
-    struct ran eight = run_on(1, 0, false, with("eight-bad", more));
-    assert_ran(eight, DIO_OK);
-    snprintf(more, sizeof more, HEAD " data=%s/data max_bad=0.5 batch_size=4 accumulate=2", data.path);
-    struct ran fours = run_on(1, 0, false, with("fours-bad", more));
-    assert_ran(fours, DIO_OK);
-    if (!(fabs(eight.train_loss - fours.train_loss) < 1e-5)) fail_msg("%.9g and %.9g", eight.train_loss, fours.train_loss);
-    test_folder_remove(&data);
-}
-
 int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "train") == 0) return child(argv[2], argv[3]);
@@ -611,10 +508,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_longer),
         cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_bad_pictures),
-        cmocka_unit_test(test_bad_pictures_over_a_break),
         cmocka_unit_test(test_refit_weighs_anew),
-        cmocka_unit_test(test_accumulation_over_bad_pictures),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
