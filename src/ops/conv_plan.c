@@ -7,6 +7,7 @@
 enum {
     FEW_CHANNELS = 8,           /* up to here a line of the kernel makes a better tap than a pixel */
     PIECES = 8,                 /* wanted for one image, where the work allows */
+    FETCH_MACS = 4,             /* multiply-adds in the time in which a weight comes from a third-level cache */
     CACHED_BYTES = 256 << 10    /* of a second-level cache, for the pixels of a piece */
 };
 static const int64_t piece_macs = 1 << 19; /* below this, cutting costs more than it shares */
@@ -62,7 +63,7 @@ static struct dio_conv_cut cut_rows(int64_t rows, int64_t row_bytes, int64_t mac
     cut.row_block = dio_min_i64(dio_max_i64(CACHED_BYTES / row_bytes, 48), 432);
     const int64_t usual = dio_min_i64(rows, cut.row_block);
     while (cut.panel_group > 1 && dio_ceil_div(rows, cut.row_block) * dio_ceil_div(panels, cut.panel_group) * blocks < PIECES
-           && usual * macs * cut.panel_group / 2 >= piece_macs) {
+           && (usual + FETCH_MACS) * macs * cut.panel_group / 2 >= piece_macs) {
         cut.panel_group = dio_ceil_div(cut.panel_group, 2);
     }
     while (cut.row_block >= 48 && few_pieces(dio_ceil_div(rows, cut.row_block) * dio_ceil_div(panels, cut.panel_group) * blocks)

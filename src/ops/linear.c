@@ -1,8 +1,8 @@
 /* y = activation(x W^T + b) over the last axis.  weight: [out, D].
  *
  * A linear layer is a 1 x 1 convolution over its rows and runs as one, unless OpenBLAS was chosen (--linear blas), which
- * then is called one-threaded on blocks of a fixed number of rows, the last one filled up with zeros: a row's bits must not
- * depend on how many others there are. */
+ * then is called one-threaded on blocks of rows and columns whose size follows from one image's shape, the last rows filled up
+ * with zeros: a row's bits must not depend on how many others there are. */
 #include <math.h>
 #include <string.h>
 
@@ -54,37 +54,57 @@ static dio_status infer(struct dio_ctx *ctx, const struct dio_place *place, stru
 
 /* ---- forward through OpenBLAS ---- */
 
-enum { BLAS_ROWS = 16 };
+/* A call's rows and columns: few calls share no work, and each of them lays the weights out anew. */
+enum { BLAS_ROWS = 16, BLAS_MAX_ROWS = 256, BLAS_COLUMNS = 256 };
 
-static int64_t blas_pieces(const struct dio_step *step) { return dio_ceil_div(dio_conv_rows(step), BLAS_ROWS); }
+static int64_t blas_rows(const struct dio_conv *conv)
+{
+    return dio_ceil_div(dio_min_i64(conv->oh * conv->ow, BLAS_MAX_ROWS), BLAS_ROWS) * BLAS_ROWS;
+}
+
+static int64_t blas_columns(const struct dio_conv *conv) { return dio_ceil_div(conv->k, BLAS_COLUMNS); }
+
+static int64_t blas_pieces(const struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    return dio_ceil_div(dio_conv_rows(step), blas_rows(conv)) * blas_columns(conv);
+}
+
+/* Bias, residual and activation of one row's columns. */
+static void blas_finish(const struct dio_step *step, const float *sums, int64_t row, struct dio_range columns)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t at = row * conv->k + columns.begin, count = columns.end - columns.begin;
+    const float *bias = conv->bias ? (const float *)step->packed + conv->k * conv->c + columns.begin : NULL;
+    const float *residual = step->n_inputs == 2 ? (const float *)step->x[1] + at : NULL;
+    float *y = (float *)step->y[0] + at;
+    for (int64_t k = 0; k < count; k++) {
+        float value = sums[k];
+        if (bias) value += bias[k];
+        if (residual) value += residual[k];
+        y[k] = value;
+    }
+    step->kernels->act_forward(conv->act, y, y, count);
+}
 
 /* scratch: a block of inputs and one of outputs. */
 static void blas_forward(const struct dio_step *step, int64_t piece, void *scratch)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    const struct dio_range rows = dio_block(dio_conv_rows(step), BLAS_ROWS, piece);
-    const int64_t count = rows.end - rows.begin;
-    const float *x = (const float *)step->x[0] + rows.begin * conv->c, *w = step->packed, *bias = w + conv->k * conv->c;
-    float *copy = scratch, *out = copy + BLAS_ROWS * conv->c;
-    if (count < BLAS_ROWS) {
+    const int64_t block = blas_rows(conv);
+    const struct dio_range rows = dio_block(dio_conv_rows(step), block, piece / blas_columns(conv));
+    const struct dio_range columns = dio_block(conv->k, BLAS_COLUMNS, piece % blas_columns(conv));
+    const int64_t count = rows.end - rows.begin, width = columns.end - columns.begin;
+    const float *x = (const float *)step->x[0] + rows.begin * conv->c, *w = (const float *)step->packed + columns.begin * conv->c;
+    float *copy = scratch, *out = copy + block * conv->c;
+    if (count < block) {
         memcpy(copy, x, (size_t)(count * conv->c) * sizeof *copy);
-        memset(copy + count * conv->c, 0, (size_t)((BLAS_ROWS - count) * conv->c) * sizeof *copy);
+        memset(copy + count * conv->c, 0, (size_t)((block - count) * conv->c) * sizeof *copy);
         x = copy;
     }
     const struct dio_blas *blas = &step->kernels->blas;
-    blas->sgemm(blas->handle, false, true, BLAS_ROWS, conv->k, conv->c, x, conv->c, w, conv->c, 0.0f, out, conv->k);
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t at = (rows.begin + i) * conv->k;
-        float *y = (float *)step->y[0] + at;
-        const float *residual = step->n_inputs == 2 ? (const float *)step->x[1] + at : NULL;
-        for (int64_t k = 0; k < conv->k; k++) {
-            float value = out[i * conv->k + k];
-            if (conv->bias) value += bias[k];
-            if (residual) value += residual[k];
-            y[k] = value;
-        }
-        step->kernels->act_forward(conv->act, y, y, conv->k);
-    }
+    blas->sgemm(blas->handle, false, true, block, width, conv->c, x, conv->c, w, conv->c, 0.0f, out, width);
+    for (int64_t i = 0; i < count; i++) blas_finish(step, out + i * width, rows.begin + i, columns);
 }
 
 static void blas_pack(const struct dio_step *step, int64_t piece, void *scratch)
@@ -101,7 +121,7 @@ static void blas_prepare(struct dio_step *step)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     step->packed_bytes = (size_t)((conv->c + 1) * conv->k) * sizeof(float);
-    step->scratch_bytes = (size_t)(BLAS_ROWS * (conv->c + conv->k)) * sizeof(float);
+    step->scratch_bytes = (size_t)(blas_rows(conv) * (conv->c + BLAS_COLUMNS)) * sizeof(float);
     step->pack[step->n_pack++] = (struct dio_op_phase){blas_pack, dio_pieces_one};
     step->packs_param[0] = true;
     step->packs_param[1] = conv->bias;

@@ -475,6 +475,8 @@ static void test_linear_blas(void **state)
     }
     same_bits_for_batches("linear", "in=37x200 out=130");
     same_bits_for_batches("linear", "in=21x512 out=5 bias=0");
+    check_case(op, "in=3x300x20 out=520 activation=relu", DIO_ISA_avx512, false); /* several blocks of rows and of columns */
+    same_bits_for_batches("linear", "in=5x37x40 out=300");
     linear_by = DIO_LINEAR_OWN;
 }
 
