@@ -57,6 +57,7 @@ measure() {
 
 shared=${DIOPTER_SHARED:-../shared}
 measure compare_limits.py --shared "$shared"
+measure compare_kernels.py
 measure compare_peers.py
 measure compare_jobs.py --shared "$shared" --tutorial-epochs 5
 "$python" scripts/bench_report.py --program build/diopter --lines "$lines" --out "$page"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turns the lines that compare_peers.py, compare_jobs.py and compare_limits.py wrote into a Markdown page and a plot (SVG).
+"""Turns the lines that compare_peers.py, compare_kernels.py, compare_jobs.py and compare_limits.py wrote into a Markdown page and a plot (SVG).
 
     scripts/bench_report.py --lines build/performance.jsonl --out docs/performance
 """
@@ -88,6 +88,25 @@ def jobs_table(rows):
     return out
 
 
+def kernels_tables(rows):
+    """Lists of convolutions as shares of their bound, then what is timed beside a peer."""
+    def share(of):
+        text = f"{of['share']:.0f} %"
+        if of["aim"]:
+            text = f"**{text}** (aim {of['aim']})" if of["share"] >= of["aim"] else f"{text} (aim {of['aim']})"
+        return f"{of['gf']:.0f} GF, {text}"
+    kernels = [row for row in rows if row.get("kernel")]
+    lists, beside = [row for row in kernels if "kinds" in row], [row for row in kernels if "over" in row]
+    out = []
+    if lists:
+        out += ["| one thread | forward | input gradient | weight gradient |", "| --- | --- | --- | --- |"]
+        out += [f"| {row['row']} | " + " | ".join(share(row["kinds"][kind]) for kind in ("forward", "input gradient", "weight gradient")) + " |" for row in lists]
+    if beside:
+        out += ["", "| kernel | Diopter | beside |", "| --- | --- | --- |"]
+        out += [f"| {row['row']} | {row['ms']:.2f} ms | " + "; ".join(f"{cell(ratio, 1, aim)} {peer}" for peer, (ratio, aim) in row["over"].items()) + " |" for row in beside]
+    return out
+
+
 def limits_table(rows):
     out = ["| limit | measured | aim | |", "| --- | --- | --- | --- |"]
     for row in rows:
@@ -153,7 +172,7 @@ def main():
     if not rows:
         sys.exit(f"{options.lines}: no rows; nothing is written")
     layers = [row for row in rows if row["row"].startswith("linear/")]
-    peers = [row for row in rows if "threads" in row and row not in layers]
+    peers = [row for row in rows if "threads" in row and row not in layers and not row.get("kernel")]
     about = machine(str(pathlib.Path(options.program).resolve()))
     text = ["# Performance", "",
             "Measured by `scripts/bench.sh`: Diopter and its peers in turn, round after round; medians of pictures a second, and Diopter's",
@@ -166,6 +185,9 @@ def main():
         text += [f"## {threads} thread{'s' if threads > 1 else ''}", ""] + peers_table(peers, threads) + [""]
     for threads in sorted({row["threads"] for row in layers}, reverse=True):
         text += [f"## Linear layers alone, {threads} thread{'s' if threads > 1 else ''}", ""] + linear_table(layers, threads) + [""]
+    if any(row.get("kernel") for row in rows):
+        text += ["## Convolutions alone", "", "Shares are of what bounds a layer: the multiply-add peak of the instruction set or, where that allows less, reading its maps.", ""]
+        text += kernels_tables(rows) + [""]
     text += ["## Whole jobs", ""] + jobs_table(rows) + ["", "## Limits", ""] + limits_table(rows) + [""]
     options.out.with_suffix(".md").write_text("\n".join(text))
     options.out.with_suffix(".svg").write_text(plot(peers, max([row["threads"] for row in peers] + [1])))

@@ -147,6 +147,13 @@ int64_t dio_conv_weights_sum_pieces(const struct dio_step *step);
 void dio_conv_weights_sum(const struct dio_step *step, int64_t index, void *scratch);
 void dio_conv_weights_plan(struct dio_conv *conv);
 size_t dio_conv_weights_shared(const struct dio_conv *conv, int64_t images); /* bytes, for as many images at most */
+/* The same for DIO_CONV_DEPTHWISE, always in two phases. */
+void dio_depthwise_weights_plan(struct dio_conv *conv);
+size_t dio_depthwise_weights_shared(const struct dio_conv *conv, int64_t images);
+int64_t dio_depthwise_weights_pieces(const struct dio_step *step);
+void dio_depthwise_weights_backward(const struct dio_step *step, int64_t share);
+int64_t dio_depthwise_weights_sum_pieces(const struct dio_step *step);
+void dio_depthwise_weights_sum(const struct dio_step *step, int64_t piece, void *scratch);
 /* The way that a prepared step takes: dio_op.path. */
 const char *dio_conv_path_name(const struct dio_step *step);
 

@@ -1,10 +1,9 @@
-/* Depthwise convolution, and grouped convolution with groups smaller than a vector: row by row.
+/* Depthwise convolution, and grouped convolution with groups smaller than a vector: row by row; the gradient of the
+ * weights is in conv_depthwise_weights.c.
  * packed: filters as [R * S][group][C], the bias, and for groups the transposed filters. */
 #include <string.h>
 
 #include "ops/conv.h"
-
-enum { DW_CHANNELS = 32 };
 
 static int64_t filter_floats(const struct dio_conv *conv) { return conv->r * conv->s * conv->group_c * conv->c; }
 static int64_t bias_floats(const struct dio_conv *conv) { return conv->bias ? conv->c : 0; }
@@ -129,53 +128,17 @@ static void dx_piece(const struct dio_step *step, int64_t piece)
     }
 }
 
-static int64_t dw_pieces(const struct dio_step *step)
+static int64_t backward_pieces(const struct dio_step *step)
 {
-    const struct dio_conv *conv = dio_conv_of(step);
-    return step->dparam[0] ? conv->r * dio_ceil_div(conv->c, DW_CHANNELS) : 0;
+    return dio_depthwise_weights_pieces(step) + dx_pieces(step) + dio_conv_bias_pieces(step);
 }
-
-/* One line of the kernel for some channels, over all pictures.  scratch: [S][group][DW_CHANNELS]. */
-static void dw_piece(const struct dio_step *step, int64_t piece, void *scratch)
-{
-    const struct dio_conv *conv = dio_conv_of(step);
-    const int64_t r = piece % conv->r, group = conv->group_c;
-    const struct dio_range channels = dio_block(conv->c, DW_CHANNELS, piece / conv->r);
-    float *sums = scratch;
-    memset(sums, 0, (size_t)(conv->s * group * DW_CHANNELS) * sizeof *sums);
-    struct dio_depthwise_dw_row d = {.channels = channels.end - channels.begin, .x_pixel = conv->c, .y_pixel = conv->c,
-                                     .in_w = conv->w, .out_w = conv->ow, .group = (int)group, .s = (int)conv->s,
-                                     .stride = (int)conv->stride[1], .dilation = (int)conv->dilation[1], .pad_left = (int)conv->left,
-                                     .filter_stride = DW_CHANNELS, .dw = sums};
-    for (int64_t image = 0; image < step->n; image++) {
-        const float *x = (const float *)step->x[0] + image * conv->h * conv->w * conv->c + channels.begin;
-        const float *dy = dio_conv_dy(step) + image * conv->oh * conv->ow * conv->c + channels.begin;
-        for (int64_t y = 0; y < conv->oh; y++) {
-            const int64_t iy = y * conv->stride[0] - conv->top + r * conv->dilation[0];
-            if (iy < 0 || iy >= conv->h) continue;
-            d.x = x + iy * conv->w * conv->c;
-            d.dy = dy + y * conv->ow * conv->c;
-            step->kernels->depthwise_dw_row(&d);
-        }
-    }
-    for (int64_t k = channels.begin; k < channels.end; k++) {
-        for (int64_t i = 0; i < group; i++) {
-            float *dw = step->dparam[0] + ((k * group + i) * conv->r + r) * conv->s;
-            for (int64_t s = 0; s < conv->s; s++) {
-                const float sum = sums[(s * group + i) * DW_CHANNELS + k - channels.begin];
-                dw[s] = step->add_dparam[0] ? dw[s] + sum : sum;
-            }
-        }
-    }
-}
-
-static int64_t backward_pieces(const struct dio_step *step) { return dw_pieces(step) + dx_pieces(step) + dio_conv_bias_pieces(step); }
 
 static void backward(const struct dio_step *step, int64_t piece, void *scratch)
 {
-    const int64_t dw = dw_pieces(step), dx = dx_pieces(step);
+    (void)scratch;
+    const int64_t dw = dio_depthwise_weights_pieces(step), dx = dx_pieces(step);
     if (piece < dw) {
-        dw_piece(step, piece, scratch);
+        dio_depthwise_weights_backward(step, piece);
     } else if (piece < dw + dx) {
         dx_piece(step, piece - dw);
     } else {
@@ -188,7 +151,6 @@ void dio_depthwise_prepare(struct dio_step *step, const struct dio_step_wants *w
     const struct dio_conv *conv = dio_conv_of(step);
     const int64_t filters = conv->with_dx && conv->group_c > 1 ? 2 : 1;
     step->packed_bytes = (size_t)(filters * filter_floats(conv) + bias_floats(conv)) * sizeof(float);
-    if (wants->dparam[0]) step->scratch_bytes = (size_t)(conv->s * conv->group_c * DW_CHANNELS) * sizeof(float);
     step->pack[step->n_pack++] = (struct dio_op_phase){pack, dio_pieces_one};
     if (dio_conv_is_bf16(step)) {
         step->precision = DIO_PRECISION_F32;

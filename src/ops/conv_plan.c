@@ -145,7 +145,11 @@ static void plan_cuts(struct dio_conv *conv)
         conv->dx_cut = cut_rows(first->height * first->width, conv->block_k * 4, dio_max_i64(first->taps, 1) * conv->block_k * c,
                                 conv->transposed_panels, conv->blocks * conv->n_phases, conv->transposed_size * 4);
     }
-    dio_conv_weights_plan(conv);
+    if (conv->path == DIO_CONV_DEPTHWISE) {
+        dio_depthwise_weights_plan(conv);
+    } else {
+        dio_conv_weights_plan(conv);
+    }
 }
 
 /* Which gradients are wanted changes no other's algorithm. */
@@ -274,12 +278,15 @@ static void pack(const struct dio_step *step, int64_t piece, void *scratch)
     }
 }
 
+/* Sums of the weight gradient's shares, and the phase that adds them up. */
 static void book_shares(struct dio_step *step)
 {
     struct dio_conv *conv = (struct dio_conv *)(uintptr_t)step->plan_data; /* still being prepared */
+    const int64_t images = step->out[0].shape.dims[0];
+    const bool depthwise = conv->path == DIO_CONV_DEPTHWISE;
     conv->dw.at_shared = step->shared_bytes;
-    step->shared_bytes += dio_conv_weights_shared(conv, step->out[0].shape.dims[0]);
-    dio_add_backward(step, dio_conv_weights_sum, dio_conv_weights_sum_pieces);
+    step->shared_bytes += (depthwise ? dio_depthwise_weights_shared : dio_conv_weights_shared)(conv, images);
+    dio_add_backward(step, depthwise ? dio_depthwise_weights_sum : dio_conv_weights_sum, depthwise ? dio_depthwise_weights_sum_pieces : dio_conv_weights_sum_pieces);
 }
 
 static void dense_prepare(struct dio_step *step, const struct dio_step_wants *wants)
@@ -333,6 +340,7 @@ void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants)
     if (conv->r <= DIO_OP_MAX_ROWS && !late) step->rows = (struct dio_op_rows){dio_conv_row, conv->r, conv->stride[0], conv->dilation[0], conv->top};
     if (conv->path == DIO_CONV_DEPTHWISE) {
         dio_depthwise_prepare(step, wants);
+        if (wants->dparam[0]) book_shares(step);
     } else {
         dense_prepare(step, wants);
     }

@@ -1,7 +1,10 @@
 /* Times the convolutions of a network through the operator: forward, and backward with both gradients, in GF and as a share
- * of the measured multiply-add peak.
+ * of what bounds them: the measured multiply-add peak or, where that is less, the rate at which the layer's maps can be read
+ * (one thread's bandwidth at their size).
  *
- *   bench_conv [--level NAME] [--threads N] [--batch N] [--net resnet18|resnet50|mobilenet_v2|resnext50] [--runs N] */
+ *   bench_conv [--level NAME] [--threads N] [--batch N] [--net NAME] [--runs N] [--exact 1] [--json 1]
+ *
+ * The networks: see bench_nets.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,74 +13,29 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/threads.h"
+#include "bench_nets.h"
 #include "kernels/kernels.h"
 #include "ops/op.h"
 
-struct layer {
-    int64_t count, h, c;
-    const char *attrs;
-};
+enum { MAX_THREADS = 64, FORWARD = 0, DX, DW, PACKING, KINDS };
 
-static const struct layer resnet50[] = {
-    {1, 224, 3, "out=64 kernel=7 stride=2 padding=3"},    {1, 56, 64, "out=64 kernel=1"},
-    {3, 56, 64, "out=64 kernel=3 padding=1"},             {4, 56, 64, "out=256 kernel=1"},
-    {2, 56, 256, "out=64 kernel=1"},                      {1, 56, 256, "out=128 kernel=1"},
-    {1, 56, 128, "out=128 kernel=3 stride=2 padding=1"},  {4, 28, 128, "out=512 kernel=1"},
-    {1, 56, 256, "out=512 kernel=1 stride=2"},            {3, 28, 512, "out=128 kernel=1"},
-    {3, 28, 128, "out=128 kernel=3 padding=1"},           {1, 28, 512, "out=256 kernel=1"},
-    {1, 28, 256, "out=256 kernel=3 stride=2 padding=1"},  {6, 14, 256, "out=1024 kernel=1"},
-    {1, 28, 512, "out=1024 kernel=1 stride=2"},           {5, 14, 1024, "out=256 kernel=1"},
-    {5, 14, 256, "out=256 kernel=3 padding=1"},           {1, 14, 1024, "out=512 kernel=1"},
-    {1, 14, 512, "out=512 kernel=3 stride=2 padding=1"},  {3, 7, 512, "out=2048 kernel=1"},
-    {1, 14, 1024, "out=2048 kernel=1 stride=2"},          {2, 7, 2048, "out=512 kernel=1"},
-    {2, 7, 512, "out=512 kernel=3 padding=1"},            {0},
+struct options {
+    const char *level, *net;
+    int threads, runs;
+    int64_t batch;
+    bool exact, json;
 };
-static const struct layer resnet18[] = {
-    {1, 224, 3, "out=64 kernel=7 stride=2 padding=3"},    {4, 56, 64, "out=64 kernel=3 padding=1"},
-    {1, 56, 64, "out=128 kernel=3 stride=2 padding=1"},   {3, 28, 128, "out=128 kernel=3 padding=1"},
-    {1, 56, 64, "out=128 kernel=1 stride=2"},             {1, 28, 128, "out=256 kernel=3 stride=2 padding=1"},
-    {3, 14, 256, "out=256 kernel=3 padding=1"},           {1, 28, 128, "out=256 kernel=1 stride=2"},
-    {1, 14, 256, "out=512 kernel=3 stride=2 padding=1"},  {3, 7, 512, "out=512 kernel=3 padding=1"},
-    {1, 14, 256, "out=512 kernel=1 stride=2"},            {0},
-};
-static const struct layer resnext50[] = {
-    {3, 56, 128, "out=128 kernel=3 padding=1 groups=32"}, {1, 56, 256, "out=256 kernel=3 padding=1 stride=2 groups=32"},
-    {3, 28, 256, "out=256 kernel=3 padding=1 groups=32"}, {5, 14, 512, "out=512 kernel=3 padding=1 groups=32"},
-    {2, 7, 1024, "out=1024 kernel=3 padding=1 groups=32"}, {0},
-};
-static const struct layer mobilenet_v2[] = {
-    {1, 224, 3, "out=32 kernel=3 stride=2 padding=1"},
-    {1, 112, 32, "out=32 kernel=3 padding=1 groups=32"},
-    {1, 112, 32, "out=16 kernel=1"},
-    {1, 112, 16, "out=96 kernel=1"},
-    {1, 112, 96, "out=96 kernel=3 stride=2 padding=1 groups=96"},
-    {1, 56, 96, "out=24 kernel=1"},
-    {2, 56, 24, "out=144 kernel=1"},
-    {1, 56, 144, "out=144 kernel=3 padding=1 groups=144"},
-    {1, 56, 144, "out=24 kernel=1"},
-    {1, 56, 144, "out=144 kernel=3 stride=2 padding=1 groups=144"},
-    {3, 28, 32, "out=192 kernel=1"},
-    {2, 28, 192, "out=192 kernel=3 padding=1 groups=192"},
-    {3, 28, 192, "out=32 kernel=1"},
-    {4, 14, 64, "out=384 kernel=1"},
-    {4, 14, 384, "out=384 kernel=3 padding=1 groups=384"},
-    {4, 14, 384, "out=64 kernel=1"},
-    {2, 14, 96, "out=576 kernel=1"},
-    {2, 14, 576, "out=576 kernel=3 padding=1 groups=576"},
-    {2, 14, 576, "out=96 kernel=1"},
-    {3, 7, 160, "out=960 kernel=1"},
-    {3, 7, 960, "out=960 kernel=3 padding=1 groups=960"},
-    {3, 7, 960, "out=160 kernel=1"},
-    {1, 7, 320, "out=1280 kernel=1"},
-    {0},
-};
-
-enum { MAX_THREADS = 64 };
 
 struct bench {
     struct dio_ctx ctx;
     struct dio_step step;
     void *scratch[MAX_THREADS];
+    double peak; /* multiply-adds on registers, all threads */
+};
+
+/* Seconds: best of the runs, and what the bound allows. */
+struct timing {
+    double took[KINDS], bound[KINDS], flops;
 };
 
 struct arg {
@@ -113,7 +71,7 @@ static double run(struct bench *b, const struct dio_op_phase *phases, int n)
     return seconds_now(b) - start;
 }
 
-static float *floats(struct bench *b, int64_t count)
+static float *floats_of(struct bench *b, int64_t count)
 {
     float *block = dio_alloc_aligned(&b->ctx, (size_t)count * sizeof *block, "bench");
     if (!block) exit(1);
@@ -132,22 +90,48 @@ static void *bytes(struct bench *b, size_t size)
     return block;
 }
 
-/* Seconds of the best of `runs`: forward, input gradient, weight gradient, packing of the weights for all three. */
-static void time_layer(struct bench *b, const struct layer *layer, int64_t batch, int runs, double seconds[4], double *flops)
+static double larger(double a, double b) { return a > b ? a : b; }
+
+/* Multiply-adds at the peak, or the maps read once from where they fit. */
+static double bound(struct bench *b, double flops, int64_t floats)
+{
+    float *maps = floats_of(b, floats);
+    const double read = dio_peak_read(b->ctx.kernels, maps, (size_t)floats, 0.02) * dio_team_size(b->ctx.team);
+    dio_free(&b->ctx, maps);
+    return larger(flops / b->peak, (double)floats * sizeof(float) / read);
+}
+
+static double time_kind(struct bench *b, int kind)
+{
+    struct dio_step *s = &b->step;
+    return kind == PACKING   ? run(b, s->pack, s->n_pack)
+           : kind == FORWARD ? run(b, s->forward, s->n_forward)
+                             : run(b, s->backward, s->n_backward);
+}
+
+static void prepare(struct bench *b, const struct bench_layer *layer, const struct options *options, char *attrs, int64_t *macs)
 {
     const struct dio_op *op = dio_op_find("conv");
-    char attrs[256];
     struct dio_op_shapes shapes = {.attrs = attrs, .n_inputs = 1};
-    shapes.inputs[0] = (struct dio_value_type){.dtype = DIO_F32, .shape = dio_shape_4(batch, layer->h, layer->h, layer->c)};
+    shapes.inputs[0] = (struct dio_value_type){.dtype = DIO_F32, .shape = dio_shape_4(options->batch, layer->h, layer->h, layer->c)};
     if (dio_attrs_parse(&b->ctx, op, NULL, layer->attrs, attrs) || op->infer(&b->ctx, NULL, &shapes)) exit(1);
     b->step = (struct dio_step){.op = op, .attrs = attrs, .kernels = b->ctx.kernels, .mode = DIO_MODE_TRAIN, .n_inputs = 1, .n_outputs = 1,
-                                .n_params = 1, .in = {shapes.inputs[0]}, .out = {shapes.outputs[0]}, .param_shape = {shapes.params[0].shape}};
-    struct dio_step *s = &b->step;
+                                .n_params = 1, .in = {shapes.inputs[0]}, .out = {shapes.outputs[0]}, .param_shape = {shapes.params[0].shape},
+                                .exact = options->exact};
     const struct dio_step_wants wants = {.dx = {true}, .dparam = {true}};
-    if (op->prepare(&b->ctx, s, &wants)) exit(1);
+    if (op->prepare(&b->ctx, &b->step, &wants)) exit(1);
+    *macs = shapes.macs * options->batch;
+}
+
+static void time_layer(struct bench *b, const struct bench_layer *layer, const struct options *options, struct timing *t)
+{
+    char attrs[256];
+    int64_t macs;
+    prepare(b, layer, options, attrs, &macs);
+    struct dio_step *s = &b->step;
     const int64_t x = dio_shape_elements(&s->in[0].shape), y = dio_shape_elements(&s->out[0].shape), w = dio_shape_elements(&s->param_shape[0]);
-    void *blocks[] = {floats(b, x), floats(b, y), floats(b, w), floats(b, y), floats(b, x), floats(b, w), bytes(b, s->packed_bytes), bytes(b, s->shared_bytes)};
-    s->n = batch;
+    void *blocks[] = {floats_of(b, x), floats_of(b, y), floats_of(b, w), floats_of(b, y), floats_of(b, x), floats_of(b, w), bytes(b, s->packed_bytes), bytes(b, s->shared_bytes)};
+    s->n = options->batch;
     s->x[0] = blocks[0];
     s->y[0] = blocks[1];
     s->param[0] = blocks[2];
@@ -157,16 +141,16 @@ static void time_layer(struct bench *b, const struct layer *layer, int64_t batch
     const int threads = dio_team_size(b->ctx.team);
     for (int i = 0; i < threads; i++) b->scratch[i] = bytes(b, s->scratch_bytes);
     run(b, s->pack, s->n_pack);
-    *flops = 2.0 * (double)shapes.macs * (double)batch;
-    for (int what = 0; what < 4; what++) {
-        s->dx[0] = what == 1 ? blocks[4] : NULL;
-        s->dparam[0] = what == 2 ? blocks[5] : NULL;
-        seconds[what] = 1e9;
-        for (int i = 0; i < runs; i++) {
-            const double took = what == 3   ? run(b, s->pack, s->n_pack)
-                                : what == 0 ? run(b, s->forward, s->n_forward)
-                                            : run(b, s->backward, s->n_backward);
-            if (took < seconds[what]) seconds[what] = took;
+    t->flops = 2.0 * (double)macs;
+    const double least = bound(b, t->flops, x + y); /* each direction reads one map and reads or writes the other */
+    for (int kind = 0; kind < KINDS; kind++) {
+        s->dx[0] = kind == DX ? blocks[4] : NULL;
+        s->dparam[0] = kind == DW ? blocks[5] : NULL;
+        t->took[kind] = 1e9;
+        t->bound[kind] = kind == PACKING ? 0 : least;
+        for (int i = 0; i < options->runs; i++) {
+            const double took = time_kind(b, kind);
+            if (took < t->took[kind]) t->took[kind] = took;
         }
     }
     for (int i = 0; i < threads; i++) dio_free(&b->ctx, b->scratch[i]);
@@ -174,53 +158,92 @@ static void time_layer(struct bench *b, const struct layer *layer, int64_t batch
     dio_step_free_data(&b->ctx, s);
 }
 
+/* Nobody wants the gradient of pictures. */
+static bool wanted(const struct bench_layer *layer, int kind) { return kind != DX || layer->c > 3; }
+
+static void print_layer(const struct bench_layer *layer, const struct timing *t)
+{
+    printf("%4d x %4d %-46s", (int)layer->h, (int)layer->c, layer->attrs);
+    for (int kind = 0; kind < PACKING; kind++) {
+        if (wanted(layer, kind)) {
+            printf("  %5.1f (%3.0f %%)", t->flops / t->took[kind] * 1e-9, 100 * t->bound[kind] / t->took[kind]);
+        } else {
+            printf("              -");
+        }
+    }
+    printf("  packing %.3f ms\n", t->took[PACKING] * 1e3);
+}
+
+static void add(struct timing *sum, const struct bench_layer *layer, const struct timing *t, double flops[KINDS])
+{
+    for (int kind = 0; kind < KINDS; kind++) {
+        if (!wanted(layer, kind)) continue;
+        sum->took[kind] += t->took[kind] * (double)layer->count;
+        sum->bound[kind] += t->bound[kind] * (double)layer->count;
+        flops[kind] += t->flops * (double)layer->count;
+    }
+}
+
+static void print_sums(const struct options *options, const struct timing *sum, const double flops[KINDS])
+{
+    static const char *const names[] = {"forward", "input gradient", "weight gradient"};
+    if (options->json) printf("{");
+    for (int kind = 0; kind < PACKING; kind++) {
+        const double ms = sum->took[kind] * 1e3, rate = flops[kind] / sum->took[kind] * 1e-9, share = sum->bound[kind] / sum->took[kind];
+        if (options->json) {
+            printf("\"%s\": {\"ms\": %.4f, \"gf\": %.1f, \"share\": %.4f}%s", names[kind], ms, rate, share, kind == DW ? "}\n" : ", ");
+        } else {
+            printf("%s: %.2f ms, %.0f GF, %.0f %% of the bound\n", names[kind], ms, rate, 100 * share);
+        }
+    }
+    if (!options->json) printf("packing: %.2f ms\n", sum->took[PACKING] * 1e3);
+}
+
+static struct options parse(int argc, char **argv)
+{
+    struct options o = {.net = "resnet50", .threads = 1, .runs = 5, .batch = 1};
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--level") == 0) o.level = argv[i + 1];
+        if (strcmp(argv[i], "--threads") == 0) o.threads = atoi(argv[i + 1]);
+        if (strcmp(argv[i], "--batch") == 0) o.batch = atoi(argv[i + 1]);
+        if (strcmp(argv[i], "--net") == 0) o.net = argv[i + 1];
+        if (strcmp(argv[i], "--runs") == 0) o.runs = atoi(argv[i + 1]);
+        if (strcmp(argv[i], "--exact") == 0) o.exact = atoi(argv[i + 1]) != 0;
+        if (strcmp(argv[i], "--json") == 0) o.json = atoi(argv[i + 1]) != 0;
+    }
+    return o;
+}
+
 int main(int argc, char **argv)
 {
-    const char *level = NULL, *net = "resnet50";
-    int threads = 1, runs = 5;
-    int64_t batch = 1;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--level") == 0) level = argv[i + 1];
-        if (strcmp(argv[i], "--threads") == 0) threads = atoi(argv[i + 1]);
-        if (strcmp(argv[i], "--batch") == 0) batch = atoi(argv[i + 1]);
-        if (strcmp(argv[i], "--net") == 0) net = argv[i + 1];
-        if (strcmp(argv[i], "--runs") == 0) runs = atoi(argv[i + 1]);
-    }
-    struct bench b;
+    const struct options options = parse(argc, argv);
+    const struct bench_layer *layers = bench_net(options.net);
+    struct bench b = {0};
     struct dio_alloc_stats stats = {0};
     struct dio_kernels kernels;
     enum dio_isa ceiling;
     dio_ctx_init(&b.ctx, &stats);
-    if (dio_kernels_ceiling_parse(&b.ctx, "--level", level, &ceiling) || dio_team_start(&b.ctx, threads, &b.ctx.team)) {
+    if (!layers) {
+        fprintf(stderr, "bench_conv: no network %s\n", options.net);
+        return 2;
+    }
+    if (dio_kernels_ceiling_parse(&b.ctx, "--level", options.level, &ceiling) || dio_team_start(&b.ctx, options.threads, &b.ctx.team)) {
         fprintf(stderr, "%s\n", b.ctx.error.text);
         return 1;
     }
     dio_kernels_select(&b.ctx.cpu, ceiling, &kernels);
     b.ctx.kernels = &kernels;
-    const double peak = dio_peak_flops(&kernels, 0.3) * threads;
-    printf("%s, %d threads, batch %d: peak %.0f GF (one thread's times threads)\n", dio_isa_name(kernels.level), threads, (int)batch, peak * 1e-9);
-    const struct layer *layers = strcmp(net, "mobilenet_v2") == 0 ? mobilenet_v2 : strcmp(net, "resnext50") == 0 ? resnext50 : strcmp(net, "resnet18") == 0 ? resnet18 : resnet50;
-    double sum[4] = {0}, work[4] = {0};
-    for (int i = 0; layers[i].count; i++) {
-        double seconds[4], flops;
-        time_layer(&b, &layers[i], batch, runs, seconds, &flops);
-        printf("%4d x %4d %-46s", (int)layers[i].h, (int)layers[i].c, layers[i].attrs);
-        for (int what = 0; what < 4; what++) {
-            if (what == 1 && layers[i].c <= 3) { /* nobody wants the gradient of pictures */
-                printf("              -");
-                continue;
-            }
-            if (what < 3) printf("  %5.1f (%3.0f %%)", flops / seconds[what] * 1e-9, 100 * flops / seconds[what] / peak);
-            sum[what] += seconds[what] * (double)layers[i].count;
-            work[what] += flops * (double)layers[i].count;
-        }
-        printf("  packing %.3f ms\n", seconds[3] * 1e3);
+    b.peak = dio_peak_flops(&kernels, 0.3) * options.threads;
+    if (!options.json) printf("%s, %d threads, batch %d: peak %.0f GF (one thread's times threads)\n", dio_isa_name(kernels.level), options.threads, (int)options.batch, b.peak * 1e-9);
+    struct timing sum = {0};
+    double flops[KINDS] = {0};
+    for (; layers->count; layers++) {
+        struct timing t;
+        time_layer(&b, layers, &options, &t);
+        if (!options.json) print_layer(layers, &t);
+        add(&sum, layers, &t, flops);
     }
-    static const char *const names[] = {"forward", "input gradient", "weight gradient"};
-    for (int what = 0; what < 3; what++) {
-        printf("%s: %.2f ms, %.0f GF, %.0f %% of peak\n", names[what], sum[what] * 1e3, work[what] / sum[what] * 1e-9, 100 * work[what] / sum[what] / peak);
-    }
-    printf("packing: %.2f ms\n", sum[3] * 1e3);
+    print_sums(&options, &sum, flops);
     dio_team_stop(&b.ctx, b.ctx.team);
     return 0;
 }

@@ -8,7 +8,7 @@ foreach(level portable avx2 avx512 vnni bf16 amx)
   set_tests_properties(kernels/check_${level} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
 endforeach()
 # Not a test: rates of a network's convolutions.
-add_executable(bench_conv ${CMAKE_CURRENT_SOURCE_DIR}/kernels/bench_conv.c)
+add_executable(bench_conv ${CMAKE_CURRENT_SOURCE_DIR}/kernels/bench_conv.c ${CMAKE_CURRENT_SOURCE_DIR}/kernels/bench_nets.c)
 target_link_libraries(bench_conv PRIVATE diopter_static)
 add_executable(bench_linear ${CMAKE_CURRENT_SOURCE_DIR}/kernels/bench_linear.c)
 target_link_libraries(bench_linear PRIVATE diopter_static)
