@@ -5,7 +5,7 @@
 #include "graph/plan_internal.h"
 
 enum {
-    MAP_BYTES = 512 << 10,  /* smaller maps between steps stay in the cache anyway */
+    MAP_BYTES = 1 << 20,    /* smaller maps between steps stay in the cache anyway */
     BAND_ROWS = 14,         /* of the last output, at least: rows at the seams of bands are computed twice */
     PIECES = 8              /* wanted */
 };

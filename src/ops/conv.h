@@ -69,6 +69,7 @@ struct dio_conv {
     struct dio_winograd tiles, dx_tiles;
     bool packs_tiles;      /* inference: the transformed weights of `tiles` lie in `packed` */
     int64_t lines;         /* DIO_CONV_FEW, depthwise: output lines of a piece */
+    int64_t channels;      /* depthwise: of a piece */
     struct {               /* the weight gradient; a unit is what lies between two additions to it */
         int64_t channels, taps, panels; /* of a piece */
         int64_t parts, tap_groups, panel_groups, pieces; /* of all */

@@ -28,101 +28,135 @@ static void pack(const struct dio_step *step, int64_t piece, void *scratch)
     if (conv->bias) memcpy(packed + filter_floats(conv), step->param[1], (size_t)conv->c * sizeof *packed);
 }
 
-static struct dio_depthwise_row row_of(const struct dio_step *step, const void *const *rows)
+static struct dio_depthwise_row row_of(const struct dio_step *step)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     return (struct dio_depthwise_row){.channels = conv->c, .x_pixel = conv->c, .y_pixel = conv->c, .in_w = conv->w, .out_w = conv->ow,
                                       .group = (int)conv->group_c, .r = (int)conv->r, .s = (int)conv->s, .stride = (int)conv->stride[1],
-                                      .dilation = (int)conv->dilation[1], .pad_left = (int)conv->left, .rows = rows,
+                                      .dilation = (int)conv->dilation[1], .pad_left = (int)conv->left,
                                       .filter = step->packed, .filter_stride = conv->c};
 }
 
-static int64_t line_blocks(int64_t lines, const struct dio_conv *conv) { return dio_ceil_div(lines, conv->lines); }
+/* A piece is some lines of some channels of one image: of the output, or of dx. */
+struct piece {
+    int64_t image;
+    struct dio_range lines, channels;
+};
+
+static int64_t columns_of(const struct dio_conv *conv) { return dio_ceil_div(conv->c, conv->channels); }
+static int64_t pieces_of(const struct dio_conv *conv, int64_t height) { return dio_ceil_div(height, conv->lines) * columns_of(conv); }
+
+static struct piece locate(const struct dio_conv *conv, int64_t height, int64_t index)
+{
+    const int64_t pieces = pieces_of(conv, height), columns = columns_of(conv), at = index % pieces;
+    return (struct piece){index / pieces, dio_block(height, conv->lines, at / columns), dio_block(conv->c, conv->channels, at % columns)};
+}
+
+static void take_channels(struct dio_depthwise_row *d, struct dio_range channels)
+{
+    d->channels = channels.end - channels.begin;
+    d->filter += channels.begin;
+    if (d->bias) d->bias += channels.begin;
+}
 
 static int64_t forward_pieces(const struct dio_step *step)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    return step->n * line_blocks(conv->oh, conv);
+    return step->n * pieces_of(conv, conv->oh);
+}
+
+static struct dio_depthwise_row forward_of(const struct dio_step *step)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    struct dio_depthwise_row d = row_of(step);
+    d.act = conv->act;
+    if (conv->bias) d.bias = (const float *)step->packed + filter_floats(conv);
+    return d;
 }
 
 static void forward_row(const struct dio_step *step, const void *const *rows, float *y, const float *residual, void *scratch)
 {
     (void)scratch;
-    const struct dio_conv *conv = dio_conv_of(step);
-    struct dio_depthwise_row d = row_of(step, rows);
-    d.act = conv->act;
-    if (conv->bias) d.bias = (const float *)step->packed + filter_floats(conv);
+    struct dio_depthwise_row d = forward_of(step);
+    d.rows = rows;
     d.y = y;
     d.residual = residual;
     step->kernels->depthwise_row(&d);
 }
 
-static void forward(const struct dio_step *step, int64_t piece, void *scratch)
+static void forward(const struct dio_step *step, int64_t index, void *scratch)
 {
+    (void)scratch;
     const struct dio_conv *conv = dio_conv_of(step);
-    const int64_t blocks = line_blocks(conv->oh, conv), image = piece / blocks;
-    const struct dio_range lines = dio_block(conv->oh, conv->lines, piece % blocks);
-    const float *x = (const float *)step->x[0] + image * conv->h * conv->w * conv->c;
+    const struct piece piece = locate(conv, conv->oh, index);
+    const float *x = (const float *)step->x[0] + piece.image * conv->h * conv->w * conv->c + piece.channels.begin;
     const void *rows[DIO_DEPTHWISE_MAX];
-    for (int64_t y = lines.begin; y < lines.end; y++) {
+    struct dio_depthwise_row d = forward_of(step);
+    d.rows = rows;
+    take_channels(&d, piece.channels);
+    for (int64_t y = piece.lines.begin; y < piece.lines.end; y++) {
         for (int64_t r = 0; r < conv->r; r++) {
             const int64_t iy = y * conv->stride[0] - conv->top + r * conv->dilation[0];
             rows[r] = iy >= 0 && iy < conv->h ? x + iy * conv->w * conv->c : NULL;
         }
-        const int64_t at = (image * conv->oh + y) * conv->ow * conv->c;
-        forward_row(step, rows, (float *)step->y[0] + at, step->n_inputs == 2 ? (const float *)step->x[1] + at : NULL, scratch);
+        const int64_t at = (piece.image * conv->oh + y) * conv->ow * conv->c + piece.channels.begin;
+        d.y = (float *)step->y[0] + at;
+        if (step->n_inputs == 2) d.residual = (const float *)step->x[1] + at;
+        step->kernels->depthwise_row(&d);
     }
 }
 
 /* Maps of bf16 on either side; an f32 input was narrowed into `shared`. */
-static void forward_bf16(const struct dio_step *step, int64_t piece, void *scratch)
+static void forward_bf16(const struct dio_step *step, int64_t index, void *scratch)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    const int64_t blocks = line_blocks(conv->oh, conv), image = piece / blocks;
-    const struct dio_range lines = dio_block(conv->oh, conv->lines, piece % blocks);
-    const uint16_t *x = step->in[0].dtype == DIO_BF16 ? step->x[0] : step->shared;
+    const struct piece piece = locate(conv, conv->oh, index);
+    const uint16_t *map = step->in[0].dtype == DIO_BF16 ? step->x[0] : step->shared, *x = map + piece.channels.begin;
     const void *rows[DIO_DEPTHWISE_MAX];
-    struct dio_depthwise_row d = row_of(step, rows);
-    d.act = conv->act;
+    struct dio_depthwise_row d = forward_of(step);
+    d.rows = rows;
+    take_channels(&d, piece.channels);
     const bool floats = dio_conv_leaves_as_floats(step);
     d.y_f32 = step->out[0].dtype != DIO_BF16 || floats;
     d.residual_f32 = step->n_inputs == 2 && step->in[1].dtype != DIO_BF16;
-    if (conv->bias) d.bias = (const float *)step->packed + filter_floats(conv);
-    for (int64_t y = lines.begin; y < lines.end; y++) {
+    for (int64_t y = piece.lines.begin; y < piece.lines.end; y++) {
         for (int64_t r = 0; r < conv->r; r++) {
             const int64_t iy = y * conv->stride[0] - conv->top + r * conv->dilation[0];
-            rows[r] = iy >= 0 && iy < conv->h ? x + (image * conv->h + iy) * conv->w * conv->c : NULL;
+            rows[r] = iy >= 0 && iy < conv->h ? x + (piece.image * conv->h + iy) * conv->w * conv->c : NULL;
         }
-        const size_t at = (size_t)((image * conv->oh + y) * conv->ow * conv->c);
-        d.y = (char *)step->y[0] + at * dio_element_size(&step->out[0]);
-        if (step->n_inputs == 2) d.residual = (const char *)step->x[1] + at * dio_element_size(&step->in[1]);
+        const int64_t at = (piece.image * conv->oh + y) * conv->ow * conv->c + piece.channels.begin;
+        d.y = (char *)step->y[0] + (size_t)at * dio_element_size(&step->out[0]);
+        if (step->n_inputs == 2) d.residual = (const char *)step->x[1] + (size_t)at * dio_element_size(&step->in[1]);
         if (floats) d.y = scratch;
         step->kernels->depthwise_row_bf16(&d);
-        if (floats) dio_written_floats(step, (int64_t)at, conv->ow * conv->c, scratch);
+        for (int64_t ox = 0; floats && ox < conv->ow; ox++) {
+            dio_written_floats(step, at + ox * conv->c, d.channels, (const float *)scratch + ox * conv->c);
+        }
     }
 }
 
 static int64_t dx_pieces(const struct dio_step *step)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    return step->dx[0] ? step->n * line_blocks(conv->h, conv) : 0;
+    return step->dx[0] ? step->n * pieces_of(conv, conv->h) : 0;
 }
 
-static void dx_piece(const struct dio_step *step, int64_t piece)
+static void dx_piece(const struct dio_step *step, int64_t index)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    const int64_t blocks = line_blocks(conv->h, conv), image = piece / blocks;
-    const struct dio_range lines = dio_block(conv->h, conv->lines, piece % blocks);
-    const float *dy = dio_conv_dy(step) + image * conv->oh * conv->ow * conv->c;
+    const struct piece piece = locate(conv, conv->h, index);
+    const float *dy = dio_conv_dy(step) + piece.image * conv->oh * conv->ow * conv->c + piece.channels.begin;
     const void *rows[DIO_DEPTHWISE_MAX];
-    struct dio_depthwise_row d = row_of(step, rows);
+    struct dio_depthwise_row d = row_of(step);
+    d.rows = rows;
     if (conv->group_c > 1) d.filter += filter_floats(conv) + bias_floats(conv);
-    for (int64_t iy = lines.begin; iy < lines.end; iy++) {
+    take_channels(&d, piece.channels);
+    for (int64_t iy = piece.lines.begin; iy < piece.lines.end; iy++) {
         for (int64_t r = 0; r < conv->r; r++) {
             const int64_t from = iy + conv->top - r * conv->dilation[0], y = from / conv->stride[0];
             rows[r] = from >= 0 && from % conv->stride[0] == 0 && y < conv->oh ? dy + y * conv->ow * conv->c : NULL;
         }
-        d.y = step->dx[0] + (image * conv->h + iy) * conv->w * conv->c;
+        d.y = step->dx[0] + (piece.image * conv->h + iy) * conv->w * conv->c + piece.channels.begin;
         d.residual = step->add_dx[0] ? d.y : NULL;
         step->kernels->depthwise_dx_row(&d);
     }

@@ -70,6 +70,9 @@ static struct dio_conv_cut cut_rows(int64_t rows, int64_t row_bytes, int64_t mac
            && cut.row_block * macs * cut.panel_group / 2 >= piece_macs && rows > 24) {
         cut.row_block = dio_ceil_div(dio_min_i64(cut.row_block, rows), 2);
     }
+    const int64_t stretches = dio_ceil_div(rows, cut.row_block);
+    const bool odd = stretches > 1 && stretches * dio_ceil_div(panels, cut.panel_group) * blocks % 2 != 0;
+    cut.row_block = dio_ceil_div(rows, stretches + odd);
     cut.panels_first = weight_bytes > rows * row_bytes;
     return cut;
 }
@@ -132,7 +135,17 @@ static void plan_packing(struct dio_conv *conv, const struct dio_kernels *kernel
     conv->packed_floats = conv->at_transposed + conv->blocks * conv->transposed_size;
 }
 
-static void plan_cuts(struct dio_conv *conv)
+/* Halves of a map, and so of any even number of threads, get the same number of pieces: whole lines, unless these are few. */
+static void cut_depthwise(struct dio_conv *conv, int64_t vector_width)
+{
+    int64_t lines = dio_min_i64(dio_max_i64(1, 128 / conv->ow), dio_max_i64(1, conv->oh / PIECES));
+    while (lines > 1 && conv->oh % (2 * lines) != 0) lines--;
+    conv->lines = lines;
+    const bool halves = dio_ceil_div(conv->oh, lines) % 2 != 0 && conv->oh < 2 * PIECES && conv->c >= 8 * vector_width;
+    conv->channels = halves ? dio_ceil_div(conv->c, 2 * vector_width) * vector_width : conv->c;
+}
+
+static void plan_cuts(struct dio_conv *conv, const struct dio_kernels *kernels)
 {
     const int64_t taps = conv->r * conv->s, width = conv->forward.panel_width, rows = conv->oh * conv->ow;
     const int64_t k = dio_min_i64(conv->block_k, width), c = dio_min_i64(conv->block_c, width);
@@ -140,6 +153,7 @@ static void plan_cuts(struct dio_conv *conv)
     conv->cut = cut_rows(rows, conv->block_c * area * 4, taps * conv->block_c * k, conv->panels, conv->blocks, conv->forward_size * 4);
     conv->lines = dio_max_i64(1, dio_ceil_div(128, conv->ow));
     if (conv->path == DIO_CONV_FEW) conv->cut.row_block = conv->lines * conv->ow;
+    if (conv->path == DIO_CONV_DEPTHWISE) cut_depthwise(conv, kernels->vector_width);
     if (conv->phases) {
         const struct dio_conv_phase *first = conv->phases;
         conv->dx_cut = cut_rows(first->height * first->width, conv->block_k * 4, dio_max_i64(first->taps, 1) * conv->block_k * c,
@@ -183,7 +197,7 @@ const struct dio_conv *dio_conv_plan(struct dio_ctx *ctx, struct dio_step *step,
     conv->block_k = conv->group_k * conv->joined;
     if (dx && conv->path != DIO_CONV_DEPTHWISE && !conv->dx_tiles.m && !plan_phases(ctx, step, conv)) return NULL;
     plan_packing(conv, step->kernels);
-    plan_cuts(conv);
+    plan_cuts(conv, step->kernels);
     return conv;
 }
 

@@ -9,7 +9,7 @@
 #include "graph/plan.h"
 #include "kernels/kernels.h"
 
-enum { HEIGHT = 149, WIDTH = 147, PICTURES = 3 };
+enum { HEIGHT = 189, WIDTH = 187, PICTURES = 3 };
 
 struct net {
     struct dio_graph *graph;
