@@ -49,10 +49,19 @@ struct dio_gemm_rows {
 };
 typedef void dio_gemm_rows_fn(const struct dio_gemm_rows *g);
 
+enum { DIO_LINE = 16 }; /* floats of a cache line */
+
 /* Neighbouring pixels of one run have their x and dy rows at constant distances. */
 struct dio_gemm_run {
-    int32_t x, dy;  /* of the first pixel */
-    int32_t count;
+    int64_t x, dy; /* of the first pixel */
+    int64_t count;
+};
+
+/* Rows that a later call reads, brought near meanwhile: with each tile one line of DIO_LINE floats of all of them. */
+struct dio_gemm_ahead {
+    const float *at;        /* the first row's first line; it need not exist */
+    int64_t lines;
+    int64_t step, run_step; /* between the rows of neighbouring pixels; of runs */
 };
 
 /* dw[c][j] += sum over runs and their pixels p of x[p][c] * dy[p][j], c < channels, j < columns.  The sum of one call is
@@ -66,6 +75,7 @@ struct dio_gemm_outer {
     int width, columns;      /* as above; columns of dy beyond `columns` are not read */
     float *dw;               /* [channels][width], a part of a panel */
     bool overwrite;          /* = in place of += */
+    struct dio_gemm_ahead ahead[2];
 };
 typedef void dio_gemm_outer_fn(const struct dio_gemm_outer *g);
 

@@ -174,7 +174,7 @@ static void forward(const struct dio_step *step, int64_t piece, void *scratch)
 static void add_outer(const struct dio_step *step, const float *scores, const float *x, int64_t x_stride, int64_t rows, float *packed)
 {
     const struct dio_attention *h = dio_attention_of(step);
-    const struct dio_gemm_run run = {0, 0, (int32_t)rows};
+    const struct dio_gemm_run run = {0, 0, rows};
     struct dio_gemm_outer g = {.runs = &run, .n_runs = 1, .x = scores, .x_step = h->stride, .dy_step = x_stride, .channels = h->tokens};
     for (int64_t first = 0; first < h->dim; first += h->along.panel_width) {
         g.dw = packed + dio_pack_panel(&h->along, first / h->along.panel_width, &g.width);

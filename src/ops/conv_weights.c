@@ -1,7 +1,7 @@
 /* Gradient of the weights of dense and grouped convolutions: outer products over pixels, summed in registers.
  *
  * A piece owns a part of the gradient, some panels by some channels by some taps, for a share of the pictures' pixels.
- * Its part is as large as the second-level cache allows, so that x and dy are read as rarely as possible; where that makes
+ * Its part, with two units of x and dy, is as large as the second-level cache allows; where that makes
  * too few pieces, the pixels are shared as well, each share has sums of its own, and a second phase adds them in order.
  * How many shares there are follows from the number of pictures, so the bits do not depend on threads. */
 #include <string.h>
@@ -10,12 +10,13 @@
 
 enum {
     PIECES = 16,               /* wanted */
-    SUM_BYTES = 1100 << 10,     /* of a piece's part */
-    UNIT_PIXELS = 192,         /* between two additions to the sums, at most, and at least */
+    SUM_BYTES = 200 << 10,      /* of a piece's part: beside two units in the second-level cache */
+    TAPS_SUM_BYTES = 1100 << 10, /* where several taps share a pixel, cutting channels costs more */
+    UNIT_PIXELS = 256,         /* between two additions to the sums, at most, and at least */
     UNIT_PIXELS_LEAST = 48,
-    UNIT_BYTES = 320 << 10,    /* of x and dy under them */
-    PITCH = 16,                /* floats between copied rows of x: their distance is no multiple of a page's size */
-    UNITS_OF_SHARE = 8,        /* fewer are not worth a share's sums */
+    UNIT_BYTES = 300 << 10,    /* of x and dy under them */
+    PITCH = 16,                /* floats behind each of Winograd's sums: their distance is no multiple of a page's size */
+    UNITS_OF_SHARE = 4,        /* fewer are not worth a share's sums */
     UNIT_TILES = 64,           /* Winograd: tiles of a unit, channels of x and of dy of a piece, pieces wanted, units of a share */
     TILE_CHANNELS = 128,
     TILE_PIECES = 8,
@@ -59,7 +60,7 @@ void dio_conv_weights_plan(struct dio_conv *conv)
         plan_tiles(conv);
         return;
     }
-    const int64_t taps = conv->r * conv->s, most = SUM_BYTES / (int64_t)sizeof(float);
+    const int64_t taps = conv->r * conv->s, most = (taps > 1 ? TAPS_SUM_BYTES : SUM_BYTES) / (int64_t)sizeof(float);
     conv->dw.taps = taps;
     conv->dw.panels = conv->panels;
     conv->dw.channels = conv->block_c;
@@ -73,19 +74,16 @@ void dio_conv_weights_plan(struct dio_conv *conv)
     const int64_t pixel_bytes = (conv->dw.channels + conv->dw.panels * conv->forward.panel_width) * (int64_t)sizeof(float);
     conv->dw.rows = dio_min_i64(UNIT_PIXELS, dio_max_i64(UNIT_PIXELS_LEAST, UNIT_BYTES / pixel_bytes));
     conv->dw.lines = dio_max_i64(1, conv->dw.rows / conv->ow);
+    if (conv->path == DIO_CONV_FEW) conv->dw.lines = dio_min_i64(conv->dw.lines, conv->oh);
     plan_pieces(conv);
-    const bool plain = taps == 1 && conv->top == 0 && conv->left == 0 && (conv->oh - 1) * conv->stride[0] < conv->h
-                       && (conv->ow - 1) * conv->stride[1] < conv->w; /* each output has its one pixel */
-    const bool power_of_two = (conv->k & (conv->k - 1)) == 0;
-    conv->dw.dense = power_of_two && conv->k > conv->forward.panel_width && conv->dw.channels * conv->dw.taps >= 64;
-    conv->dw.dense_x = plain && conv->c >= 128 && conv->dw.channels >= 64 && conv->path != DIO_CONV_FEW;
 }
 
 static int64_t units_of(const struct dio_conv *conv, int64_t images)
 {
     if (conv->dw.tile) return dio_ceil_div(images * dio_winograd_tiles(conv->oh, conv->ow, conv->dw.tile), conv->dw.rows);
     if (conv->path == DIO_CONV_POINTWISE) return dio_ceil_div(images * conv->oh * conv->ow, conv->dw.rows);
-    return images * dio_ceil_div(conv->oh, conv->dw.lines);
+    if (conv->path != DIO_CONV_FEW) return dio_ceil_div(images * conv->oh, conv->dw.lines);
+    return images * dio_ceil_div(conv->oh, conv->dw.lines); /* of one picture each */
 }
 
 static int64_t shares_of(const struct dio_conv *conv, int64_t images)
@@ -146,28 +144,22 @@ static struct panel panel_of(const struct dio_conv *conv, int64_t index)
     return panel;
 }
 
-/* ---- memory of a piece: its sums, a copy of dy's columns, runs of a tap, a copy of x's lines ---- */
+/* ---- memory of a piece: its sums, runs of a tap, a copy of x's lines ---- */
 
 struct scratch {
-    float *sums, *dy, *x;
+    float *sums, *x;
     struct dio_gemm_run *runs;
 };
 
 static size_t piece_scratch(const struct dio_conv *conv) { return (size_t)(conv->dw.sums + 15) / 16 * 16; }
 
-static int64_t unit_pixels(const struct dio_conv *conv) { return conv->path == DIO_CONV_POINTWISE ? conv->dw.rows : conv->dw.lines * conv->ow; }
-
 static size_t bind_scratch(const struct dio_conv *conv, void *memory, struct scratch *s)
 {
-    const int64_t pixels = unit_pixels(conv);
-    const size_t sums = (size_t)conv->dw.sums, dy = conv->dw.dense ? (size_t)(pixels * conv->dw.panels * conv->forward.panel_width) : 0;
-    const size_t runs = ((size_t)conv->dw.lines * sizeof(struct dio_gemm_run) / sizeof(float) + 15) / 16 * 16;
-    const size_t x = conv->path == DIO_CONV_FEW ? (size_t)dio_conv_copy_floats(conv, conv->dw.lines)
-                     : conv->dw.dense_x         ? (size_t)(pixels * (conv->dw.channels + PITCH))
-                                                : 0;
+    const size_t sums = (size_t)conv->dw.sums, runs = ((size_t)conv->dw.lines * sizeof(struct dio_gemm_run) / sizeof(float) + 15) / 16 * 16;
+    const size_t x = conv->path == DIO_CONV_FEW ? (size_t)dio_conv_copy_floats(conv, conv->dw.lines) : 0;
     float *base = memory;
-    if (base) *s = (struct scratch){base, base + sums, base + sums + dy + runs, (struct dio_gemm_run *)(void *)(base + sums + dy)};
-    return (sums + dy + runs + x) * sizeof(float);
+    if (base) *s = (struct scratch){base, base + sums + runs, (struct dio_gemm_run *)(void *)(base + sums)};
+    return (sums + runs + x) * sizeof(float);
 }
 
 size_t dio_conv_weights_scratch(const struct dio_conv *conv)
@@ -178,52 +170,81 @@ size_t dio_conv_weights_scratch(const struct dio_conv *conv)
 
 /* ---- adding a unit ---- */
 
-static float *dense_dy(const struct dio_conv *conv, const struct piece *p, int64_t panel, int64_t rows, const struct scratch *s)
+static int64_t line_pixels(const struct dio_conv *conv) { return conv->path == DIO_CONV_POINTWISE ? 1 : conv->ow; }
+
+static struct dio_range part_of(int64_t total, int64_t parts, int64_t i) { return (struct dio_range){total * i / parts, total * (i + 1) / parts}; }
+
+/* A unit: output lines of all pictures, counted from the first picture's first; rows of the matrix where a batch is one. */
+static struct dio_range unit_lines(const struct dio_step *step, int64_t unit)
 {
-    return s->dy + (panel - p->panels.begin) * rows * conv->forward.panel_width;
+    const struct dio_conv *conv = dio_conv_of(step);
+    if (conv->path != DIO_CONV_FEW) return part_of(step->n * conv->oh * conv->ow / line_pixels(conv), units_of(conv, step->n), unit);
+    const int64_t of_image = dio_ceil_div(conv->oh, conv->dw.lines), first = unit / of_image * conv->oh;
+    const struct dio_range lines = dio_block(conv->oh, conv->dw.lines, unit % of_image);
+    return (struct dio_range){first + lines.begin, first + lines.end};
 }
 
-/* Panels whose rows are a power of two apart are copied each for itself: such rows meet in a few sets of the near cache.  Rows
- * are read whole, as they follow one another. */
-static void copy_dy(const struct dio_conv *conv, const struct piece *p, const float *dy, int64_t rows, const struct scratch *s)
+/* The first picture's first pixel, in the piece's channels; an output line's first, in its columns. */
+static const float *piece_x(const struct dio_step *step, const struct piece *p)
 {
-    for (int64_t i = 0; conv->dw.dense && i < rows; i++) {
-        for (int64_t index = p->panels.begin; index < p->panels.end; index++) {
-            const struct panel panel = panel_of(conv, index);
-            float *copy = dense_dy(conv, p, index, rows, s) + i * panel.width;
-            memcpy(copy, dy + i * conv->k + index * conv->forward.panel_width, (size_t)panel.columns * sizeof *copy);
-            for (int j = panel.columns; j < panel.width; j++) copy[j] = 0.0f;
-        }
+    return (const float *)step->x[0] + p->block * dio_conv_of(step)->block_c + p->channels.begin;
+}
+
+static const float *piece_dy(const struct dio_step *step, const struct piece *p, int64_t line)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    return dio_conv_dy(step) + line * line_pixels(conv) * conv->k + p->block * conv->block_k + p->panels.begin * conv->forward.panel_width;
+}
+
+/* The pixels of some output lines that tap (r, s) meets inside the pictures; dy starts with these lines. */
+static int64_t runs_of(const struct dio_conv *conv, int64_t r, int64_t s, struct dio_range lines, struct dio_gemm_run *runs)
+{
+    if (conv->path == DIO_CONV_POINTWISE) {
+        runs[0] = (struct dio_gemm_run){lines.begin * conv->c, 0, lines.end - lines.begin};
+        return 1;
     }
-}
-
-/* Where a call finds a panel's columns of `rows` rows of dy that start at `dy`. */
-static void bind_dy(const struct dio_conv *conv, const struct piece *p, int64_t index, const float *dy, int64_t rows, const struct scratch *s,
-                    struct dio_gemm_outer *g)
-{
-    const struct panel panel = panel_of(conv, index);
-    g->width = panel.width;
-    g->columns = conv->dw.dense ? panel.width : panel.columns;
-    g->dy = conv->dw.dense ? dense_dy(conv, p, index, rows, s) : dy + index * conv->forward.panel_width;
-    g->dy_step = conv->dw.dense ? panel.width : conv->k;
-}
-
-/* The pixels of some output lines that tap (r, s) meets inside the picture; dy starts with these lines. */
-static int64_t runs_of(const struct dio_conv *conv, int64_t r, int64_t s, struct dio_range lines, int64_t dy_step, struct dio_gemm_run *runs)
-{
     const int64_t at_y = r * conv->dilation[0] - conv->top, at_x = s * conv->dilation[1] - conv->left;
     const struct dio_range inside = dio_conv_inside(conv->ow, conv->stride[1], at_x, conv->w);
     int64_t n = 0;
     for (int64_t y = lines.begin; y < lines.end && inside.begin < inside.end; y++) {
-        const int64_t iy = y * conv->stride[0] + at_y;
+        const int64_t iy = y % conv->oh * conv->stride[0] + at_y;
         if (iy < 0 || iy >= conv->h) continue;
-        runs[n++] = (struct dio_gemm_run){(int32_t)((iy * conv->w + inside.begin * conv->stride[1] + at_x) * conv->c),
-                                          (int32_t)(((y - lines.begin) * conv->ow + inside.begin) * dy_step), (int32_t)(inside.end - inside.begin)};
+        const int64_t row = (y / conv->oh * conv->h + iy) * conv->w;
+        runs[n++] = (struct dio_gemm_run){(row + inside.begin * conv->stride[1] + at_x) * conv->c,
+                                          ((y - lines.begin) * conv->ow + inside.begin) * conv->k, inside.end - inside.begin};
     }
     return n;
 }
 
-/* Few channels: a line of the kernel is one tap of S * C channels over the padded copy. */
+/* Where a tap finds x for an output line's first pixel, be it inside the picture or not. */
+static const float *tap_x(const struct dio_conv *conv, const float *x, int64_t line, int64_t tap)
+{
+    if (conv->path == DIO_CONV_POINTWISE) return x + line * conv->c;
+    const int64_t iy = line % conv->oh * conv->stride[0] + tap / conv->s * conv->dilation[0] - conv->top;
+    return x + ((line / conv->oh * conv->h + iy) * conv->w + tap % conv->s * conv->dilation[1] - conv->left) * conv->c;
+}
+
+/* Memory is far: while a unit is added, the next one is brought near.  Each panel's calls take their part of the lines of its
+ * rows, those of x with the taps that meet different pixels, those of dy with the first. */
+static void bind_ahead(const struct dio_step *step, const struct piece *p, int64_t panel, int64_t tap, struct dio_range next,
+                       struct dio_gemm_outer *g)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t panels = p->panels.end - p->panels.begin, columns = dio_min_i64(panels * conv->forward.panel_width, conv->block_k);
+    const struct dio_range x = part_of(dio_ceil_div(p->channels.end - p->channels.begin, DIO_LINE), panels, panel - p->panels.begin);
+    const struct dio_range dy = part_of(dio_ceil_div(columns, DIO_LINE), panels, panel - p->panels.begin);
+    const bool meets = tap / conv->s < conv->stride[0] && tap % conv->s < conv->stride[1] && conv->path != DIO_CONV_FEW;
+    g->ahead[0] = g->ahead[1] = (struct dio_gemm_ahead){0};
+    if (meets) {
+        g->ahead[0] = (struct dio_gemm_ahead){tap_x(conv, piece_x(step, p), next.begin, tap) + x.begin * DIO_LINE, x.end - x.begin, g->x_step,
+                                              conv->stride[0] * conv->w * conv->c};
+    }
+    if (tap == p->taps.begin) {
+        g->ahead[1] = (struct dio_gemm_ahead){piece_dy(step, p, next.begin) + dy.begin * DIO_LINE, dy.end - dy.begin, conv->k, conv->ow * conv->k};
+    }
+}
+
+/* Few channels: a line of the kernel is one tap of S * C channels over a padded copy of one picture's lines. */
 static void add_few(const struct dio_step *step, struct dio_range lines, int64_t line, struct dio_gemm_outer *g, const struct scratch *s)
 {
     const struct dio_conv *conv = dio_conv_of(step);
@@ -232,83 +253,42 @@ static void add_few(const struct dio_step *step, struct dio_range lines, int64_t
     g->n_runs = lines.end - lines.begin;
     for (int64_t r = 0; r < conv->r; r++, g->dw += g->channels * g->width) {
         for (int64_t y = 0; y < g->n_runs; y++) {
-            s->runs[y] = (struct dio_gemm_run){(int32_t)((y * conv->stride[0] + r * conv->dilation[0]) * line),
-                                               (int32_t)(y * conv->ow * g->dy_step), (int32_t)conv->ow};
+            s->runs[y] = (struct dio_gemm_run){(y * conv->stride[0] + r * conv->dilation[0]) * line, y * conv->ow * conv->k, conv->ow};
         }
         step->kernels->gemm_outer(g);
+        g->ahead[1].lines = 0;
     }
 }
 
-/* One picture's output lines. */
-static void add_lines(const struct dio_step *step, const struct piece *p, int64_t image, struct dio_range lines, float *sums,
-                      const struct scratch *s)
+static int64_t copy_few(const struct dio_step *step, const struct piece *p, struct dio_range lines, float *copy)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    const int64_t channels = p->channels.end - p->channels.begin, pixels = (lines.end - lines.begin) * conv->ow;
-    const float *dy = dio_conv_dy(step) + (image * conv->oh + lines.begin) * conv->ow * conv->k + p->block * conv->block_k;
-    const float *x = (const float *)step->x[0] + image * conv->h * conv->w * conv->c;
+    const float *image = piece_x(step, p) + lines.begin / conv->oh * conv->h * conv->w * conv->c;
+    return dio_conv_copy_lines(conv, image, lines.begin % conv->oh, lines.end - lines.begin, copy);
+}
+
+static void add_unit(const struct dio_step *step, const struct piece *p, struct dio_range lines, struct dio_range next, bool first, float *sums,
+                     const struct scratch *s)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
     const bool few = conv->path == DIO_CONV_FEW;
-    const int64_t line = few ? dio_conv_copy_lines(conv, x, lines.begin, lines.end - lines.begin, s->x) : 0;
-    copy_dy(conv, p, dy, pixels, s);
+    const int64_t channels = p->channels.end - p->channels.begin, line = few ? copy_few(step, p, lines, s->x) : 0;
     for (int64_t index = p->panels.begin; index < p->panels.end; index++) {
-        struct dio_gemm_outer g = {.runs = s->runs, .x_step = conv->stride[1] * conv->c, .channels = channels,
-                                   .dw = panel_sums(conv, p, sums, index), .x = x + p->block * conv->block_c + p->channels.begin};
-        bind_dy(conv, p, index, dy, pixels, s, &g);
+        const struct panel panel = panel_of(conv, index);
+        struct dio_gemm_outer g = {.runs = s->runs, .x = piece_x(step, p), .x_step = conv->stride[1] * conv->c, .channels = channels,
+                                   .dy = piece_dy(step, p, lines.begin) + (index - p->panels.begin) * conv->forward.panel_width, .dy_step = conv->k,
+                                   .width = panel.width, .columns = panel.columns, .dw = panel_sums(conv, p, sums, index), .overwrite = first};
         if (few) {
+            bind_ahead(step, p, index, p->taps.begin, next, &g);
             add_few(step, lines, line, &g, s);
             continue;
         }
         for (int64_t t = p->taps.begin; t < p->taps.end; t++, g.dw += channels * g.width) {
-            g.n_runs = runs_of(conv, t / conv->s, t % conv->s, lines, g.dy_step, s->runs);
-            if (g.n_runs > 0) step->kernels->gemm_outer(&g);
+            g.n_runs = runs_of(conv, t / conv->s, t % conv->s, lines, s->runs);
+            bind_ahead(step, p, index, t, next, &g);
+            if (g.n_runs > 0 || first) step->kernels->gemm_outer(&g);
         }
     }
-}
-
-/* Outputs whose one pixel lies at x[i * step]: rows of a matrix. */
-static void add_rows(const struct dio_step *step, const struct piece *p, const float *x, int64_t x_step, const float *dy, int64_t rows,
-                     float *sums, const struct scratch *s)
-{
-    const struct dio_conv *conv = dio_conv_of(step);
-    const struct dio_gemm_run run = {0, 0, (int32_t)rows};
-    const int64_t channels = p->channels.end - p->channels.begin;
-    copy_dy(conv, p, dy, rows, s);
-    for (int64_t index = p->panels.begin; index < p->panels.end; index++) {
-        struct dio_gemm_outer g = {.runs = &run, .n_runs = 1, .x = x, .x_step = x_step, .channels = channels, .dw = panel_sums(conv, p, sums, index)};
-        bind_dy(conv, p, index, dy, rows, s, &g);
-        step->kernels->gemm_outer(&g);
-    }
-}
-
-static void copy_pixels(const float *x, int64_t x_step, int64_t pixels, int64_t channels, float *copy)
-{
-    for (int64_t i = 0; i < pixels; i++) memcpy(copy + i * (channels + PITCH), x + i * x_step, (size_t)channels * sizeof *copy);
-}
-
-static void add_unit(const struct dio_step *step, const struct piece *p, int64_t unit, float *sums, const struct scratch *s)
-{
-    const struct dio_conv *conv = dio_conv_of(step);
-    const int64_t channels = p->channels.end - p->channels.begin, first = p->block * conv->block_c + p->channels.begin;
-    const float *x = (const float *)step->x[0] + first, *dy = dio_conv_dy(step) + p->block * conv->block_k;
-    if (conv->path == DIO_CONV_POINTWISE) {
-        const struct dio_range rows = dio_block(dio_conv_rows(step), conv->dw.rows, unit);
-        const int64_t count = rows.end - rows.begin;
-        if (conv->dw.dense_x) copy_pixels(x + rows.begin * conv->c, conv->c, count, channels, s->x);
-        add_rows(step, p, conv->dw.dense_x ? s->x : x + rows.begin * conv->c, conv->dw.dense_x ? channels + PITCH : conv->c,
-                 dy + rows.begin * conv->k, count, sums, s);
-        return;
-    }
-    const int64_t of_image = dio_ceil_div(conv->oh, conv->dw.lines), image = unit / of_image;
-    const struct dio_range lines = dio_block(conv->oh, conv->dw.lines, unit % of_image);
-    if (!conv->dw.dense_x) {
-        add_lines(step, p, image, lines, sums, s);
-        return;
-    }
-    for (int64_t y = lines.begin; y < lines.end; y++) {
-        copy_pixels(x + (image * conv->h + y * conv->stride[0]) * conv->w * conv->c, conv->stride[1] * conv->c, conv->ow, channels,
-                    s->x + (y - lines.begin) * conv->ow * (channels + PITCH));
-    }
-    add_rows(step, p, s->x, channels + PITCH, dy + (image * conv->oh + lines.begin) * conv->ow * conv->k, (lines.end - lines.begin) * conv->ow, sums, s);
 }
 
 /* Units [begin, end) of a piece by Winograd's tiles; the first of them finds no sums. */
@@ -403,10 +383,11 @@ void dio_conv_weights_backward(const struct dio_step *step, int64_t index, void 
     if (conv->dw.tile) {
         add_tiles(step, &p, mine, sums, (float *)memory + piece_scratch(conv));
     } else {
-        struct scratch s;
+        struct scratch s = {0};
         bind_scratch(conv, memory, &s);
-        memset(sums, 0, (size_t)conv->dw.sums * sizeof *sums);
-        for (int64_t unit = mine.begin; unit < mine.end; unit++) add_unit(step, &p, unit, sums, &s);
+        for (int64_t unit = mine.begin; unit < mine.end; unit++) {
+            add_unit(step, &p, unit_lines(step, unit), unit_lines(step, dio_min_i64(unit + 1, mine.end - 1)), unit == mine.begin, sums, &s);
+        }
     }
     for (int64_t panel = p.panels.begin; shares == 1 && panel < p.panels.end; panel++) {
         write_panel(step, &p, panel, panel_sums(conv, &p, sums, panel));

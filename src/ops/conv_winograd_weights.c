@@ -59,7 +59,7 @@ void dio_winograd_add_unit(const struct dio_step *step, const struct dio_winogra
         transform_patch(step, unit, unit->tiles.begin + i, b.x + i * b.x_row, b.x_step);
         transform_dy(step, columns, unit->tiles.begin + i, b.dy + i * b.dy_row, b.dy_step);
     }
-    const struct dio_gemm_run run = {0, 0, (int32_t)tiles};
+    const struct dio_gemm_run run = {0, 0, tiles};
     for (int p = 0; p < dio_winograd_positions(conv->dw.tile); p++) {
         for (int64_t panel = unit->panels.begin; panel < unit->panels.end; panel++) {
             const int64_t index = panel - unit->panels.begin, first = index * panel_width;

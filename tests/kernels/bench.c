@@ -45,8 +45,9 @@ static double rate_outer(const struct dio_kernels *k, int64_t pixels, int64_t ch
 {
     float *x = random_floats(pixels * channels), *dy = random_floats(pixels * columns), *dw = random_floats(channels * 64);
     const int width = (columns + k->vector_width - 1) / k->vector_width * k->vector_width;
-    const struct dio_gemm_run run = {0, 0, (int32_t)pixels};
-    const struct dio_gemm_outer g = {&run, 1, x, dy, channels, columns, channels, width, columns, dw, false};
+    const struct dio_gemm_run run = {0, 0, pixels};
+    const struct dio_gemm_outer g = {.runs = &run, .n_runs = 1, .x = x, .dy = dy, .x_step = channels, .dy_step = columns, .channels = channels,
+                                     .width = width, .columns = columns, .dw = dw};
     double best = 0;
     const double end = dio_clock_seconds() + seconds;
     do {

@@ -90,12 +90,14 @@ void check_gemm_outer(struct run *run)
     float *dw = filled(run, size);
     struct dio_gemm_run *runs = must(calloc((size_t)n_runs + 1, sizeof *runs));
     for (int64_t r = 0; r < n_runs; r++) {
-        runs[r] = (struct dio_gemm_run){(int32_t)(r * count * step * channels), (int32_t)((r * count + 1) * columns), (int32_t)count};
+        runs[r] = (struct dio_gemm_run){r * count * step * channels, (r * count + 1) * columns, count};
     }
     double *expected = must(malloc((size_t)(channels * columns) * sizeof *expected * 2)), *magnitude = expected + channels * columns;
     for (int64_t p = 0; p * pack.panel_width < columns; p++) {
         struct dio_gemm_outer g = {.runs = runs, .n_runs = n_runs, .x = x, .dy = dy + p * pack.panel_width, .x_step = step * channels, .dy_step = columns,
-                                   .channels = channels, .overwrite = number(run, "overwrite", 0)};
+                                   .channels = channels, .overwrite = number(run, "overwrite", 0),
+                                   /* the second row of lines lies behind what there is: none of them is read */
+                                   .ahead = {{x, 2, step * channels, 0}, {dy + dy_pixels * columns, 1, columns, count * columns}}};
         g.dw = dw + dio_pack_panel(&pack, p, &g.width);
         const int64_t left = columns - p * pack.panel_width;
         g.columns = (int)(left < g.width ? left : g.width);
