@@ -3,7 +3,7 @@
  * One plain-C source, template/elementwise.inc, is compiled for each instruction set by <isa>/elementwise.c: compilers
  * vectorise it.  Nothing in it may depend on the width of vectors: sums run over a fixed number of lanes, and no a*b+c is
  * contracted (the project is compiled with -ffp-contract=off), so that every instruction set gives the same bits; but for
- * SiLU and GELU's tanh form, which fuse where the instruction set can.
+ * SiLU and GELU, which fuse where the instruction set can.
  * A new slot: its type here, a line in elementwise.def, the function and its entry in DIO_FILL in the .inc. */
 #ifndef DIO_KERNELS_ELEMENTWISE_H
 #define DIO_KERNELS_ELEMENTWISE_H
