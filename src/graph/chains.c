@@ -16,7 +16,7 @@ static bool goes_by_rows(const struct dio_plan *plan, int i)
 {
     const struct dio_plan_step *slot = &plan->steps[i];
     const struct dio_step *step = &slot->step;
-    return step->rows.run && step->rows.count <= DIO_OP_MAX_ROWS && step->n_outputs == 1 && step->in[0].shape.rank == 4
+    return step->rows.run && step->rows.count <= DIO_OP_MAX_ROWS && step->in[0].shape.rank == 4
            && step->out[0].shape.rank == 4 && step->in[0].dtype == DIO_F32 && step->out[0].dtype == DIO_F32;
 }
 
@@ -36,7 +36,7 @@ static bool joins(const struct dio_plan *plan, int i)
 {
     const struct dio_plan_step *step = &plan->steps[i], *next = &plan->steps[i + 1];
     const int value = step->outputs[0];
-    if (!goes_by_rows(plan, i) || !goes_by_rows(plan, i + 1) || next->inputs[0] != value || readers(plan, value) != 1) return false;
+    if (!goes_by_rows(plan, i) || step->step.n_outputs != 1 || !goes_by_rows(plan, i + 1) || next->inputs[0] != value || readers(plan, value) != 1) return false;
     const size_t bytes = plan->values[value].image_bytes, before = plan->values[step->inputs[0]].image_bytes;
     return bytes >= MAP_BYTES && !(bytes < before && bytes < plan->values[next->outputs[0]].image_bytes);
 }
@@ -126,7 +126,8 @@ static void compute_row(struct chain *chain, int i, int64_t row)
     }
     float *y = i + 1 < chain->n ? row_of_ring(chain, i, row) : (float *)(uintptr_t)row_of_map(chain, step->y[0], &step->out[0], row);
     const float *residual = step->n_inputs == 2 ? row_of_map(chain, step->x[1], &step->in[1], row) : NULL;
-    r->run(step, rows, y, residual, chain->scratch);
+    float *means = step->n_outputs == 2 ? (float *)(uintptr_t)row_of_map(chain, step->y[1], &step->out[1], row) : NULL;
+    r->run(step, rows, y, residual, means, chain->scratch);
 }
 
 static int64_t bands(const struct dio_step *last)

@@ -25,7 +25,7 @@ int dio_pass_readers(const struct dio_graph *graph, int value)
     return readers;
 }
 
-static void remove_node(struct dio_graph *graph, int node)
+void dio_pass_remove(struct dio_graph *graph, int node)
 {
     graph->n_nodes--;
     memmove(graph->nodes + node, graph->nodes + node + 1, (size_t)(graph->n_nodes - node) * sizeof *graph->nodes);
@@ -69,7 +69,7 @@ static dio_status absorb(struct dio_graph *graph, struct dio_node *into, int fro
     into->outputs[0] = value;
     graph->values[value].producer = (int)(into - graph->nodes);
     graph->nodes[from].n_outputs = 0;
-    remove_node(graph, from);
+    dio_pass_remove(graph, from);
     return DIO_OK;
 }
 
@@ -112,7 +112,7 @@ dio_status dio_pass_cut(struct dio_graph *graph, const int *inputs, int n_inputs
     if (!needed) return DIO_ERR_ENV;
     dio_status status = mark_needed(graph, needed);
     for (int i = graph->n_nodes - 1; status == DIO_OK && i >= 0; i--) {
-        if (!needed[i]) remove_node(graph, i);
+        if (!needed[i]) dio_pass_remove(graph, i);
     }
     dio_free(graph->ctx, needed);
     return status;
@@ -132,7 +132,7 @@ dio_status dio_pass_remove_idle(struct dio_graph *graph)
         for (int j = 0; j < graph->n_outputs; j++) {
             if (graph->outputs[j] == from) graph->outputs[j] = to;
         }
-        remove_node(graph, i);
+        dio_pass_remove(graph, i);
     }
     return DIO_OK;
 }

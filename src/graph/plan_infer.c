@@ -26,6 +26,7 @@ static dio_status rewrite(struct dio_graph *graph, const int *inputs, int n_inpu
         DIO_PASS(dio_pass_fold_norm(graph));
         DIO_PASS(dio_pass_fuse_add(graph, false));
         DIO_PASS(dio_pass_fuse_activation(graph, false));
+        if (!keep_values && !options->exact && options->precision == DIO_PRECISION_F32) DIO_PASS(dio_pass_squeeze(graph));
     }
     if (options->precision == DIO_PRECISION_INT8 && options->ranges) dio_pass_int8(graph, options->ranges);
     if (options->precision == DIO_PRECISION_BF16 || options->precision == DIO_PRECISION_INT8) dio_pass_bf16(graph);
@@ -81,7 +82,7 @@ static void see_chains(struct dio_plan *plan)
         for (int k = i; k < last; k++) {
             for (int j = 0; j < plan->steps[k].step.n_inputs; j++) see(&plan->values[plan->steps[k].inputs[j]], last);
         }
-        if (last > i) see(&plan->values[plan->steps[last].outputs[0]], i);
+        for (int j = 0; j < plan->steps[last].step.n_outputs; j++) see(&plan->values[plan->steps[last].outputs[j]], i);
     }
 }
 

@@ -115,9 +115,16 @@ static bool reads_u8(const void *data, const struct dio_shape *input)
     return dio_conv_reads_u8(&shape);
 }
 
+/* A residual would be as large as the map. */
+static bool has_gate(const struct dio_step *step)
+{
+    return step->n_inputs > 1 && dio_image_rows(&step->in[step->n_inputs - 1]) == 1 && dio_image_rows(&step->out[0]) > 1;
+}
+
 static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const struct dio_step_wants *wants)
 {
     struct dio_conv_shape shape = conv_shape(step->attrs, &step->in[0].shape);
+    shape.gate = has_gate(step);
     shape.backward = dio_wants_any(wants);
     step->plan_data = dio_conv_plan(ctx, step, &shape, wants->dx[0]);
     if (!step->plan_data) return DIO_ERR_ENV;
@@ -175,7 +182,7 @@ const struct dio_op dio_op_conv = {
     .max_inputs = 2,
     .narrow = DIO_NARROW,
     .reads_u8 = reads_u8,
-    .fuses = DIO_FUSE_SCALE | DIO_FUSE_ADD | DIO_FUSE_ACTIVATION,
+    .fuses = DIO_FUSE_SCALE | DIO_FUSE_ADD | DIO_FUSE_ACTIVATION | DIO_FUSE_LINE_MEANS | DIO_FUSE_GATE,
     .infer = infer,
     .prepare = prepare,
     .path = dio_conv_path_name,

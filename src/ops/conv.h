@@ -44,6 +44,7 @@ struct dio_conv {
     int64_t h, w, c, oh, ow, k; /* of one image */
     int64_t r, s, stride[2], dilation[2], top, left;
     bool bias;
+    bool gate;                  /* the last input multiplies the channels of x (DIO_FUSE_GATE) */
     enum dio_act act;           /* at the store */
     enum dio_act late_act;      /* in a phase of its own, its input kept for backward; of act and late_act one is none */
     enum dio_conv_path path;
@@ -83,7 +84,7 @@ struct dio_conv {
 /* Fills everything from h to act; c % groups == 0 and k % groups == 0 were checked. */
 struct dio_conv_shape {
     int64_t h, w, c, oh, ow, k, r, s, stride[2], dilation[2], top, left, groups;
-    bool bias;
+    bool bias, gate;
     enum dio_act act;
     bool backward; /* will be run */
 };
@@ -94,15 +95,17 @@ const struct dio_conv *dio_conv_plan(struct dio_ctx *ctx, struct dio_step *step,
 void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants);
 
 static inline const struct dio_conv *dio_conv_of(const struct dio_step *step) { return step->plan_data; }
+/* Are the pixels of all images rows of one matrix? */
+static inline bool dio_conv_joins_images(const struct dio_conv *conv) { return conv->path == DIO_CONV_POINTWISE && !conv->gate; }
 static inline int64_t dio_conv_images(const struct dio_step *step)
 {
-    return dio_conv_of(step)->path == DIO_CONV_POINTWISE ? 1 : step->n;
+    return dio_conv_joins_images(dio_conv_of(step)) ? 1 : step->n;
 }
 /* Rows (pixels) of one of those images. */
 static inline int64_t dio_conv_rows(const struct dio_step *step)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    return conv->oh * conv->ow * (conv->path == DIO_CONV_POINTWISE ? step->n : 1);
+    return conv->oh * conv->ow * (dio_conv_joins_images(conv) ? step->n : 1);
 }
 
 /* Source pixel of output (y, x): y * step_y + at_y and likewise; a table for pixels `rows` of a map `width` wide. */
@@ -116,6 +119,12 @@ void dio_conv_tap_offsets(const struct dio_conv *conv, struct dio_range rows, in
 /* Outputs [begin, end) below `outputs` whose source o * step + at lies in [0, size). */
 struct dio_range dio_conv_inside(int64_t outputs, int64_t step, int64_t at, int64_t size);
 
+/* The input that is added, or NULL. */
+static inline const float *dio_conv_residual(const struct dio_step *step)
+{
+    return step->n_inputs - dio_conv_of(step)->gate == 2 ? step->x[1] : NULL;
+}
+
 /* What piece `index` of the forward covers. */
 struct dio_conv_piece {
     int64_t image, block;
@@ -128,7 +137,7 @@ int64_t dio_conv_forward_pieces(const struct dio_step *step);
 size_t dio_conv_forward_scratch(const struct dio_conv *conv);
 
 /* dio_op_row_fn of all paths but Winograd's and the depthwise one. */
-void dio_conv_row(const struct dio_step *step, const void *const *rows, float *y, const float *residual, void *scratch);
+void dio_conv_row(const struct dio_step *step, const void *const *rows, float *y, const float *residual, float *means, void *scratch);
 size_t dio_conv_row_scratch(const struct dio_conv *conv);
 
 /* y = late_act(y), what it was kept in `saved`. */

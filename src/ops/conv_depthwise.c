@@ -74,7 +74,15 @@ static struct dio_depthwise_row forward_of(const struct dio_step *step)
     return d;
 }
 
-static void forward_row(const struct dio_step *step, const void *const *rows, float *y, const float *residual, void *scratch)
+/* The means of the line that was just written, in f32: of whole maps they are then taken in double. */
+static void line_means(const struct dio_step *step, const struct dio_depthwise_row *d, float *means)
+{
+    memset(means, 0, (size_t)d->channels * sizeof *means);
+    step->kernels->column_sums(d->y, d->out_w, d->y_pixel, d->channels, means);
+    for (int64_t c = 0; c < d->channels; c++) means[c] /= (float)d->out_w;
+}
+
+static void forward_row(const struct dio_step *step, const void *const *rows, float *y, const float *residual, float *means, void *scratch)
 {
     (void)scratch;
     struct dio_depthwise_row d = forward_of(step);
@@ -82,6 +90,7 @@ static void forward_row(const struct dio_step *step, const void *const *rows, fl
     d.y = y;
     d.residual = residual;
     step->kernels->depthwise_row(&d);
+    if (means) line_means(step, &d, means);
 }
 
 static void forward(const struct dio_step *step, int64_t index, void *scratch)
@@ -103,6 +112,7 @@ static void forward(const struct dio_step *step, int64_t index, void *scratch)
         d.y = (float *)step->y[0] + at;
         if (step->n_inputs == 2) d.residual = (const float *)step->x[1] + at;
         step->kernels->depthwise_row(&d);
+        if (step->n_outputs == 2) line_means(step, &d, (float *)step->y[1] + (piece.image * conv->oh + y) * conv->c + piece.channels.begin);
     }
 }
 

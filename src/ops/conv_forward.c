@@ -26,7 +26,7 @@ struct dio_conv_piece dio_conv_locate(const struct dio_step *step, int64_t index
 size_t dio_conv_forward_scratch(const struct dio_conv *conv)
 {
     const size_t offsets = (size_t)(conv->cut.row_block * conv->r * (conv->path == DIO_CONV_FEW ? 1 : conv->s)) * sizeof(int32_t);
-    if (conv->path == DIO_CONV_POINTWISE) return 0;
+    if (conv->path == DIO_CONV_POINTWISE) return conv->gate ? (size_t)conv->forward_size * sizeof(float) : 0;
     if (conv->path != DIO_CONV_FEW) return offsets;
     return (offsets + 63) / 64 * 64 + (size_t)dio_conv_copy_floats(conv, conv->lines) * sizeof(float);
 }
@@ -101,14 +101,38 @@ static struct dio_gemm_rows gather(const struct dio_step *step, const struct dio
     return g;
 }
 
-/* The call for each panel; y and residual: the first row's first channel of the step's output. */
-static void run_panels(const struct dio_step *step, struct dio_gemm_rows *g, int64_t block, struct dio_range panels, float *y, const float *residual)
+static const float *weights_of(const struct dio_step *step, int64_t block)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    return (const float *)step->packed + conv->at_forward + block * conv->forward_size;
+}
+
+/* The panels of a piece times the gate of its image: they have fewer rows than the map, so it is they that are multiplied. */
+static const float *gated_panels(const struct dio_step *step, const struct dio_conv_piece *p, float *out)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const float *packed = (const float *)step->packed + conv->at_forward;
+    const float *gate = (const float *)step->x[step->n_inputs - 1] + p->image * conv->c;
+    for (int64_t panel = p->panels.begin; panel < p->panels.end; panel++) {
+        int width;
+        int64_t at = dio_pack_panel(&conv->forward, panel, &width);
+        for (int64_t c = 0; c < conv->c; c++, at += width) {
+            for (int j = 0; j < width; j++) out[at + j] = packed[at + j] * gate[c];
+        }
+    }
+    return out;
+}
+
+/* The call for each panel of a block, of those that lie from `weights` on; y and residual: the first row's first channel of the
+ * step's output. */
+static void run_panels(const struct dio_step *step, struct dio_gemm_rows *g, const float *weights, int64_t block, struct dio_range panels,
+                       float *y, const float *residual)
 {
     const struct dio_conv *conv = dio_conv_of(step);
     const float *packed = step->packed;
     for (int64_t panel = panels.begin; panel < panels.end; panel++) {
         const int64_t first = block * conv->block_k + panel * conv->forward.panel_width;
-        g->panel = packed + conv->at_forward + block * conv->forward_size + dio_pack_panel(&conv->forward, panel, &g->width);
+        g->panel = weights + dio_pack_panel(&conv->forward, panel, &g->width);
         g->columns = (int)dio_min_i64(g->width, conv->block_k - panel * conv->forward.panel_width);
         g->bias = conv->bias ? packed + conv->at_bias + first : NULL;
         g->y = y + first;
@@ -123,7 +147,8 @@ void dio_conv_forward(const struct dio_step *step, int64_t index, void *scratch)
     const struct dio_conv_piece p = dio_conv_locate(step, index);
     struct dio_gemm_rows g = gather(step, &p, scratch);
     const int64_t at = (p.image * conv->oh * conv->ow + p.rows.begin) * conv->k;
-    run_panels(step, &g, p.block, p.panels, (float *)step->y[0] + at, step->n_inputs == 2 ? (const float *)step->x[1] + at : NULL);
+    const float *residual = dio_conv_residual(step), *weights = conv->gate ? gated_panels(step, &p, scratch) : weights_of(step, p.block);
+    run_panels(step, &g, weights, p.block, p.panels, (float *)step->y[0] + at, residual ? residual + at : NULL);
 }
 
 /* ---- one row of pixels, from the rows of x that it meets ---- */
@@ -170,8 +195,9 @@ size_t dio_conv_row_scratch(const struct dio_conv *conv)
     return row_table_bytes(conv) + (conv->path == DIO_CONV_FEW ? (size_t)(conv->r * copy_width(conv) * conv->c) * sizeof(float) : 0);
 }
 
-void dio_conv_row(const struct dio_step *step, const void *const *rows, float *y, const float *residual, void *scratch)
+void dio_conv_row(const struct dio_step *step, const void *const *rows, float *y, const float *residual, float *means, void *scratch)
 {
+    (void)means;
     const struct dio_conv *conv = dio_conv_of(step);
     struct dio_gemm_rows g = {.rows = conv->ow, .taps = conv->r * conv->s, .channels = conv->block_c, .zero = step->packed,
                               .y_stride = conv->k, .residual_stride = conv->k, .act = conv->act};
@@ -191,6 +217,6 @@ void dio_conv_row(const struct dio_step *step, const void *const *rows, float *y
     }
     for (int64_t block = 0; block < conv->blocks; block++) {
         g.x = x ? x + block * conv->block_c : NULL;
-        run_panels(step, &g, block, (struct dio_range){0, conv->panels}, y, residual);
+        run_panels(step, &g, weights_of(step, block), block, (struct dio_range){0, conv->panels}, y, residual);
     }
 }

@@ -186,7 +186,7 @@ const struct dio_conv *dio_conv_plan(struct dio_ctx *ctx, struct dio_step *step,
     for (int64_t t = 0; t < s->r * s->s; t++) tap_offset[t] = t;
     *conv = (struct dio_conv){.h = s->h, .w = s->w, .c = s->c, .oh = s->oh, .ow = s->ow, .k = s->k, .r = s->r, .s = s->s,
                               .stride = {s->stride[0], s->stride[1]}, .dilation = {s->dilation[0], s->dilation[1]}, .top = s->top,
-                              .left = s->left, .bias = s->bias, .path = choose_path(s, step->kernels), .with_dx = dx, .group_c = s->c / s->groups,
+                              .left = s->left, .bias = s->bias, .gate = s->gate, .path = choose_path(s, step->kernels), .with_dx = dx, .group_c = s->c / s->groups,
                               .group_k = s->k / s->groups};
     *(s->backward && s->act > DIO_ACT_LAST_CLIP ? &conv->late_act : &conv->act) = s->act;
     conv->forward.tap_offset = tap_offset;
@@ -336,7 +336,7 @@ static void dense_prepare(struct dio_step *step, const struct dio_step_wants *wa
 void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    step->in_place = step->n_inputs == 2; /* the residual is read where the output is written */
+    step->in_place = step->n_inputs - conv->gate == 2; /* the residual is read where the output is written */
     step->in_place_input = 1;
     step->packs_param[0] = true;
     step->packs_param[1] = conv->bias;
@@ -351,7 +351,7 @@ void dio_conv_prepare(struct dio_step *step, const struct dio_step_wants *wants)
     if (backward && (activates || wants->dx[1])) {
         dio_add_backward(step, dio_conv_activation_backward, dio_pieces_output_elements);
     }
-    if (conv->r <= DIO_OP_MAX_ROWS && !late) step->rows = (struct dio_op_rows){dio_conv_row, conv->r, conv->stride[0], conv->dilation[0], conv->top};
+    if (conv->r <= DIO_OP_MAX_ROWS && !late && !conv->gate) step->rows = (struct dio_op_rows){dio_conv_row, conv->r, conv->stride[0], conv->dilation[0], conv->top};
     if (conv->path == DIO_CONV_DEPTHWISE) {
         dio_depthwise_prepare(step, wants);
         if (wants->dparam[0]) book_shares(step);

@@ -120,8 +120,9 @@ const char *dio_precision_name(enum dio_precision precision); /* "f32", "bf16x3"
 bool dio_precision_parse(const char *name, enum dio_precision *out);
 
 /* One row of an image's output, computed from the rows of input 0 that it meets: `rows` are input rows
- * y * stride - top + i * dilation, i < count; NULL: outside, zeros.  They lie in one block of memory.  y, residual: the row's. */
-typedef void dio_op_row_fn(const struct dio_step *step, const void *const *rows, float *y, const float *residual, void *scratch);
+ * y * stride - top + i * dilation, i < count; NULL: outside, zeros.  They lie in one block of memory.  y, residual: the row's;
+ * means: its place in output 1 (DIO_FUSE_LINE_MEANS). */
+typedef void dio_op_row_fn(const struct dio_step *step, const void *const *rows, float *y, const float *residual, float *means, void *scratch);
 enum { DIO_OP_MAX_ROWS = 32 };
 struct dio_op_rows {
     dio_op_row_fn *run; /* NULL: this step cannot go row by row */
@@ -180,12 +181,16 @@ struct dio_step_wants {
     bool dx[DIO_OP_MAX_INPUTS], dparam[DIO_OP_MAX_PARAMS];
 };
 
-/* What passes may put into an op: y = activation(op(x) * scale + bias + residual). */
+/* What passes may put into an op of an inference plan, f32 where outputs are more than one: y = activation(op(x) * scale + bias + residual). */
 enum {
     DIO_FUSE_SCALE = 1 << 0,      /* params[0] is the weight, its first axis the output channels, and a bool attribute
                                      `bias` adds params[1]: a batch norm behind the op folds into the two */
     DIO_FUSE_ADD = 1 << 1,        /* takes one more input (max_inputs says so), of the output's shape, added before the activation */
-    DIO_FUSE_ACTIVATION = 1 << 2  /* has an enum attribute `activation` ("none" first, then kinds of the op activation) */
+    DIO_FUSE_ACTIVATION = 1 << 2, /* has an enum attribute `activation` ("none" first, then kinds of the op activation) */
+    DIO_FUSE_LINE_MEANS = 1 << 3, /* with one filter of at most DIO_OP_MAX_ROWS x DIO_OP_MAX_ROWS a channel, takes one more output,
+                                     [N, OH, 1, K]: the means of each line of the first */
+    DIO_FUSE_GATE = 1 << 4        /* with a 1 x 1 kernel that makes a map from one as large, takes one more input behind the others,
+                                     [N, 1, 1, C], which multiplies the channels of the first */
 };
 
 /* In a plan of lower precision any input and any output may be bf16 or u8, each for itself, of an op that has the flag;
