@@ -288,13 +288,23 @@ static bool can_be_bytes(const struct dio_graph *graph, int value, int last_prod
     return true;
 }
 
+static bool is_usable(struct dio_value_range range)
+{
+    return range.low <= range.high && isfinite(range.low) && isfinite(range.high) && range.high - range.low > 1e-20f;
+}
+
 /* 0 is a number of its own: padding and what an activation cut off are exact. */
-static void set_bytes(struct dio_value_type *type, struct dio_value_range range)
+static void set_scale(struct dio_value_type *type, struct dio_value_range range)
 {
     const float low = range.low < 0 ? range.low : 0, high = range.high > 0 ? range.high : 0;
-    type->dtype = DIO_U8;
     type->scale = (high - low) / 255;
     type->zero = (int32_t)(-low / type->scale + 0.5f);
+}
+
+static bool computes_with_bytes(const struct dio_graph *graph, const struct dio_node *node)
+{
+    const struct dio_value_type *type = &graph->values[node->inputs[0]].type;
+    return type->dtype == DIO_U8 || (type->scale > 0 && node->op->makes_u8 && node->op->makes_u8(node->attrs, &type->shape));
 }
 
 /* A product whose first input stayed wide computes in bf16, and takes no residual of bytes. */
@@ -303,13 +313,24 @@ static bool widen_residuals(struct dio_graph *graph)
     bool changed = false;
     for (int i = 0; i < graph->n_nodes; i++) {
         const struct dio_node *node = &graph->nodes[i];
-        if (!(node->op->fuses & DIO_FUSE_ADD) || node->n_inputs != 2 || graph->values[node->inputs[0]].type.dtype == DIO_U8) continue;
+        if (!(node->op->fuses & DIO_FUSE_ADD) || node->n_inputs != 2 || computes_with_bytes(graph, node)) continue;
         struct dio_value_type *residual = &graph->values[node->inputs[1]].type;
         if (residual->dtype != DIO_U8) continue;
         *residual = (struct dio_value_type){.dtype = DIO_F32, .shape = residual->shape};
         changed = true;
     }
     return changed;
+}
+
+/* What enters the plan stays f32; an op that copies its input anyway makes bytes of it there. */
+static void scale_inputs(struct dio_graph *graph, const struct dio_value_range *ranges, int last_product)
+{
+    for (int i = 0; i < graph->n_nodes; i++) {
+        const struct dio_node *node = &graph->nodes[i];
+        struct dio_value_type *type = &graph->values[node->inputs[0]].type;
+        if (graph->values[node->inputs[0]].producer >= 0 || type->dtype != DIO_F32 || i == last_product || !node->op->makes_u8) continue;
+        if (node->op->makes_u8(node->attrs, &type->shape) && is_usable(ranges[node->inputs[0]])) set_scale(type, ranges[node->inputs[0]]);
+    }
 }
 
 void dio_pass_int8(struct dio_graph *graph, const struct dio_value_range *ranges)
@@ -324,14 +345,15 @@ void dio_pass_int8(struct dio_graph *graph, const struct dio_value_range *ranges
         struct dio_value_type *type = &graph->values[node->outputs[0]].type;
         const struct dio_value_type *from = &graph->values[node->inputs[0]].type;
         const struct dio_value_range range = ranges[node->outputs[0]];
-        if (!(range.low <= range.high) || !isfinite(range.low) || !isfinite(range.high) || range.high - range.low <= 1e-20f) continue;
+        if (!is_usable(range)) continue;
         if ((node->op->narrow & DIO_U8_SAME_RANGE) && from->dtype == DIO_U8) {
-            type->dtype = DIO_U8;
             type->scale = from->scale;
             type->zero = from->zero;
         } else {
-            set_bytes(type, range);
+            set_scale(type, range);
         }
+        type->dtype = DIO_U8;
     }
+    scale_inputs(graph, ranges, last_product);
     while (widen_residuals(graph)) continue;
 }

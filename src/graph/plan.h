@@ -46,7 +46,7 @@ dio_status dio_plan_infer(struct dio_ctx *ctx, const struct dio_graph *graph, co
  * picture gives the same bits at every batch size, place in the batch, and thread count. */
 void dio_plan_run(struct dio_plan *plan, int64_t n, const void *const *in, void *const *out);
 
-/* The same, step by step; widens the ranges of the values that the steps make (as many as the graph has).  The plan was made
+/* The same, step by step; widens the ranges of its inputs (f32) and of the values that the steps make (as many as the graph has).  The plan was made
  * with keep_values. */
 void dio_plan_observe(struct dio_plan *plan, int64_t n, const void *const *in, void *const *out, struct dio_value_range *ranges);
 

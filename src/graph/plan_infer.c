@@ -404,6 +404,9 @@ void dio_plan_observe(struct dio_plan *plan, int64_t n, const void *const *in, v
     plan->in = in;
     plan->out = out;
     const int64_t most = plan->slot_images < plan->chunk ? plan->slot_images : plan->chunk;
+    for (int i = 0; i < plan->n_inputs; i++) {
+        widen_range(&ranges[plan->inputs[i]], in[i], n * (int64_t)(plan->values[plan->inputs[i]].image_bytes / sizeof(float)));
+    }
     for (plan->chunk_begin = 0; plan->chunk_begin < n; plan->chunk_begin += most) {
         plan->chunk_images = n - plan->chunk_begin < most ? n - plan->chunk_begin : most;
         for (int i = 0; i < plan->n_steps; i++) {

@@ -42,6 +42,49 @@ struct dio_gemm_rows_int8 {
 };
 typedef void dio_gemm_rows_int8_fn(const struct dio_gemm_rows_int8 *g);
 
+/* One row of a depthwise convolution: y[ox][c] = bias[c] + factor[c] * sum over r, s of
+ * rows[r][ox * stride - pad_left + s * dilation][c] * filter[r][s][c], rounded to nearest even and cut to low..high.  As above,
+ * the factor has all the scales (the output's, too, where bytes are written), and the bias what the zero points add.
+ *
+ * Channels go in blocks of dio_kernels.depthwise_int8_block; filter, factor and bias lie as dio_pack_depthwise_int8 puts them. */
+struct dio_depthwise_row_int8 {
+    int64_t channels;
+    int64_t x_pixel, y_pixel;     /* numbers between neighbouring pixels */
+    int64_t in_w, out_w;
+    int r, s;                     /* kernel height (at most 32), width */
+    int stride, dilation, pad_left;
+    const uint8_t *const *rows;   /* r input rows; NULL: the row lies outside */
+    const uint8_t *zero;          /* `channels` times the input's zero point */
+    const int8_t *filter;
+    const float *factor, *bias;
+    float *wide;                  /* not NULL: floats are written, not rounded and not cut */
+    uint8_t *y;
+    float high;                   /* at most 255 */
+    uint8_t low;
+};
+typedef void dio_depthwise_row_int8_fn(const struct dio_depthwise_row_int8 *d);
+
+/* Block b's first channel and how many it has: all of a block, or half as many, or there are fewer in all.  The last block
+ * may repeat channels of the one before. */
+static inline int64_t dio_depthwise_int8_blocks(int64_t channels, int block)
+{
+    return channels > block / 2 && channels < block ? 2 : (channels + block - 1) / block;
+}
+static inline int64_t dio_depthwise_int8_first(int64_t channels, int block, int64_t b, int *count)
+{
+    const int64_t left = channels - b * block;
+    *count = left > block / 2 && channels >= block ? block : block / 2;
+    if (channels < *count) *count = (int)channels;
+    return left < *count ? channels - *count : b * block;
+}
+
+/* w: [channels][r * s], scaled by inverse[channel] and rounded as below.  filter: [block][(r + 3) / 4][s][4][block / 4][4], of
+ * dio_pack_depthwise_int8_size bytes; sums[channel]: of a channel's whole numbers. */
+int64_t dio_pack_depthwise_int8_size(int64_t channels, int block, int r, int s);
+void dio_pack_depthwise_int8(const float *w, const float *inverse, int64_t channels, int block, int r, int s, int8_t *filter, int32_t *sums);
+/* Numbers of channels in the order of the blocks: out has as many as all blocks have. */
+void dio_pack_depthwise_channels(const float *x, int64_t channels, int block, float *out);
+
 /* Element-wise (template/elementwise.inc). */
 typedef void dio_from_u8_fn(const uint8_t *x, float scale, int32_t zero, float *y, int64_t n);
 /* Rounded to nearest even, cut to 0..255; a NaN becomes the zero point. */

@@ -57,6 +57,7 @@ struct dio_kernels {
 #undef DIO_SLOT
     int panel_width;       /* output channels of a panel: 64 (AVX-512), 16 */
     int vector_width;      /* the last panel's width is a multiple of it */
+    int depthwise_int8_block; /* channels that depthwise_row_int8 computes at once */
     enum dio_isa level;    /* the highest level in use */
     uint8_t slot_isa[DIO_SLOT_COUNT]; /* enum dio_isa that filled a slot */
     enum dio_linear linear;

@@ -149,3 +149,51 @@ void dio_pack_int8_panels(const struct dio_pack *pack, const float *w, const flo
     const struct job job = {.pack = pack, .w = w, .inverse = inverse, .sums = sums, .group = FOUR, .element = sizeof *packed, .put = put_int8};
     pack_panels(&job, first_panel, panels, packed);
 }
+
+/* ---- depthwise, bytes ---- */
+
+/* Which channel byte `at` of block b belongs to; -1: of none. */
+static int64_t channel_of(int64_t channels, int block, int64_t b, int at)
+{
+    int count;
+    const int64_t first = dio_depthwise_int8_first(channels, block, b, &count);
+    if (count == block / 2) at %= count;
+    return at < count ? first + at : -1;
+}
+
+/* Weaving puts byte `at` of a block into vector at % 16 / 4, as its lane: */
+static int place_of(int block, int at) { return at % 16 / 4 * (block / 4) + at / 16 * 4 + at % 4; }
+
+int64_t dio_pack_depthwise_int8_size(int64_t channels, int block, int r, int s)
+{
+    return dio_depthwise_int8_blocks(channels, block) * ((r + FOUR - 1) / FOUR) * s * FOUR * block;
+}
+
+void dio_pack_depthwise_int8(const float *w, const float *inverse, int64_t channels, int block, int r, int s, int8_t *filter, int32_t *sums)
+{
+    const int64_t groups = (r + FOUR - 1) / FOUR;
+    memset(filter, 0, (size_t)dio_pack_depthwise_int8_size(channels, block, r, s));
+    for (int64_t b = 0; b < dio_depthwise_int8_blocks(channels, block); b++) {
+        for (int at = 0; at < block; at++) {
+            const int64_t c = channel_of(channels, block, b, at);
+            if (c < 0) continue;
+            sums[c] = 0;
+            for (int tap = 0; tap < r * s; tap++) {
+                const int row = tap / s, column = tap % s;
+                const int8_t value = quantised(w[c * r * s + tap] * inverse[c]);
+                filter[(((b * groups + row / FOUR) * s + column) * block + place_of(block, at)) * FOUR + row % FOUR] = value;
+                sums[c] += value;
+            }
+        }
+    }
+}
+
+void dio_pack_depthwise_channels(const float *x, int64_t channels, int block, float *out)
+{
+    for (int64_t b = 0; b < dio_depthwise_int8_blocks(channels, block); b++) {
+        for (int at = 0; at < block; at++) {
+            const int64_t c = channel_of(channels, block, b, at);
+            out[b * block + place_of(block, at)] = c < 0 ? 0 : x[c];
+        }
+    }
+}

@@ -121,6 +121,12 @@ static bool has_gate(const struct dio_step *step)
     return step->n_inputs > 1 && dio_image_rows(&step->in[step->n_inputs - 1]) == 1 && dio_image_rows(&step->out[0]) > 1;
 }
 
+static bool makes_u8(const void *data, const struct dio_shape *input)
+{
+    const struct dio_conv_shape shape = conv_shape(data, input);
+    return dio_conv_makes_u8(&shape);
+}
+
 static dio_status prepare(struct dio_ctx *ctx, struct dio_step *step, const struct dio_step_wants *wants)
 {
     struct dio_conv_shape shape = conv_shape(step->attrs, &step->in[0].shape);
@@ -182,6 +188,7 @@ const struct dio_op dio_op_conv = {
     .max_inputs = 2,
     .narrow = DIO_NARROW,
     .reads_u8 = reads_u8,
+    .makes_u8 = makes_u8,
     .fuses = DIO_FUSE_SCALE | DIO_FUSE_ADD | DIO_FUSE_ACTIVATION | DIO_FUSE_LINE_MEANS | DIO_FUSE_GATE,
     .infer = infer,
     .prepare = prepare,

@@ -2,7 +2,8 @@
  *
  * conv.c: the operator.  conv_plan.c: geometry, algorithm, cutting into pieces, packing of weights.
  * conv_forward.c, conv_backward.c, conv_weights.c: dense and grouped convolution.  conv_winograd.c, conv_winograd_weights.c: 3 x 3
- * kernels by fewer multiplications, forward and input gradient, weight gradient.  conv_bf16.c: forward in bf16.  conv_depthwise.c: one filter a channel, or a few. */
+ * kernels by fewer multiplications, forward and input gradient, weight gradient.  conv_bf16.c: forward in bf16.  conv_depthwise.c: one filter a channel, or a few.
+ * conv_int8.c, conv_depthwise_int8.c: forward in bytes. */
 #ifndef DIO_OPS_CONV_H
 #define DIO_OPS_CONV_H
 
@@ -215,11 +216,34 @@ size_t dio_winograd_unit_scratch(const struct dio_conv *conv);
 /* Does a step whose plan_data is set run in bf16?  In bytes? */
 bool dio_conv_is_bf16(const struct dio_step *step);
 bool dio_conv_is_int8(const struct dio_step *step);
-/* A convolution that could read bytes: not one of few channels, not depthwise, and its sums fit. */
+/* A convolution that could read bytes: not one of few channels, not of small groups unless it is depthwise, and its sums fit. */
 bool dio_conv_reads_u8(const struct dio_conv_shape *shape);
+/* One of few channels, that could make bytes of the pixels that it copies. */
+bool dio_conv_makes_u8(const struct dio_conv_shape *shape);
 void dio_conv_int8_prepare(struct dio_step *step);
-/* The weights of columns [first, first + columns) of a block as [column][channel][tap], zero where groups do not meet. */
-void dio_conv_stage(const struct dio_conv *conv, const float *w, int64_t first, int64_t columns, float *out);
+/* From weights of one output channel to whole numbers; 0 where all are zeros, or none of them is finite. */
+float dio_conv_inverse_scale(const float *w, int64_t count);
+/* Where the view that kernels of narrow numbers have of the taps differs from the layer's: a line of the kernel is one tap
+ * (DIO_CONV_FEW), or groups were joined.  Weights then are staged before they are packed. */
+static inline bool dio_conv_is_staged(const struct dio_conv *conv) { return conv->path == DIO_CONV_FEW || conv->joined > 1; }
+/* Taps and channels of that view; those of a line are filled up to a multiple of `group`. */
+static inline struct dio_pack dio_conv_narrow_layout(const struct dio_conv *conv, int64_t group)
+{
+    struct dio_pack pack = conv->forward;
+    if (conv->path != DIO_CONV_FEW) return pack;
+    pack.taps = conv->r;
+    pack.channels = dio_ceil_div(conv->s * conv->c, group) * group;
+    return pack;
+}
+/* The weights of columns [first, first + columns) of a block as [column][channel][tap] of such a layout, zero where groups do
+ * not meet. */
+void dio_conv_stage(const struct dio_conv *conv, const struct dio_pack *pack, const float *w, int64_t first, int64_t columns, float *out);
+/* Size in pixels of the padded copy that `lines` output lines are computed from (DIO_CONV_FEW). */
+static inline int64_t dio_conv_copied_height(const struct dio_conv *conv, int64_t lines)
+{
+    return (lines - 1) * conv->stride[0] + (conv->r - 1) * conv->dilation[0] + 1;
+}
+static inline int64_t dio_conv_copied_width(const struct dio_conv *conv) { return (conv->ow - 1) * conv->stride[1] + conv->s; }
 /* Does its kernel write f32 into scratch, from where the op narrows it? */
 bool dio_conv_leaves_as_floats(const struct dio_step *step);
 void dio_conv_bf16_prepare(struct dio_step *step);
@@ -227,5 +251,6 @@ void dio_conv_bf16_prepare(struct dio_step *step);
 void dio_conv_bf16_narrow(struct dio_step *step);
 
 void dio_depthwise_prepare(struct dio_step *step, const struct dio_step_wants *wants);
+void dio_depthwise_int8_prepare(struct dio_step *step);
 
 #endif

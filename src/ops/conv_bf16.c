@@ -9,21 +9,9 @@
 
 static size_t lines_of(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-/* Where the kernel's own view of the taps differs from the layer's: a line of the kernel is one tap (DIO_CONV_FEW), or groups
- * were joined.  Weights then are laid out as [column][channel][tap] before they are packed. */
-static bool is_staged(const struct dio_conv *conv) { return conv->path == DIO_CONV_FEW || conv->joined > 1; }
-static int64_t taps_of(const struct dio_conv *conv) { return conv->path == DIO_CONV_FEW ? conv->r : conv->r * conv->s; }
-static int64_t channels_of(const struct dio_conv *conv) { return conv->path == DIO_CONV_FEW ? conv->s * conv->c : conv->block_c; }
+static struct dio_pack layout(const struct dio_conv *conv) { return dio_conv_narrow_layout(conv, 1); }
 
-static struct dio_pack layout(const struct dio_conv *conv)
-{
-    struct dio_pack pack = conv->forward;
-    pack.taps = taps_of(conv);
-    pack.channels = channels_of(conv);
-    return pack;
-}
-
-static size_t zero_bytes(const struct dio_conv *conv) { return lines_of((size_t)channels_of(conv) * sizeof(uint16_t)); }
+static size_t zero_bytes(const struct dio_conv *conv) { return lines_of((size_t)layout(conv).channels * sizeof(uint16_t)); }
 static size_t bias_bytes(const struct dio_conv *conv) { return conv->bias ? lines_of((size_t)conv->k * sizeof(float)) : 0; }
 
 static uint16_t *block_panels(const struct dio_step *step, int64_t block)
@@ -76,17 +64,17 @@ static int64_t pack_pieces(const struct dio_step *step)
     return conv->blocks * conv->panels + 1;
 }
 
-void dio_conv_stage(const struct dio_conv *conv, const float *w, int64_t first, int64_t columns, float *out)
+void dio_conv_stage(const struct dio_conv *conv, const struct dio_pack *pack, const float *w, int64_t first, int64_t columns, float *out)
 {
-    const int64_t all = conv->r * conv->s, taps = taps_of(conv), channels = channels_of(conv);
-    memset(out, 0, (size_t)(columns * taps * channels) * sizeof *out);
+    const int64_t all = conv->r * conv->s;
+    memset(out, 0, (size_t)(columns * pack->taps * pack->channels) * sizeof *out);
     for (int64_t j = 0; j < columns; j++) {
         const int64_t k = first + j, first_c = k / conv->group_k * conv->group_c;
         for (int64_t i = 0; i < conv->group_c * all; i++) {
             const int64_t c = first_c + i / all, t = i % all;
             const int64_t channel = conv->path == DIO_CONV_FEW ? t % conv->s * conv->c + c : c;
             const int64_t tap = conv->path == DIO_CONV_FEW ? t / conv->s : t;
-            out[(j * channels + channel) * taps + tap] = w[k * conv->group_c * all + i];
+            out[(j * pack->channels + channel) * pack->taps + tap] = w[k * conv->group_c * all + i];
         }
     }
 }
@@ -110,7 +98,7 @@ static void pack(const struct dio_step *step, int64_t piece, void *scratch)
     const float *w = (const float *)step->param[0] + block * conv->block_k * conv->group_c * taps;
     uint16_t *panels = block_panels(step, block);
     struct dio_pack pack = layout(conv);
-    if (!is_staged(conv) && !splits(step)) {
+    if (!dio_conv_is_staged(conv) && !splits(step)) {
         dio_pack_bf16_panels(&pack, w, panel, 1, panels);
         return;
     }
@@ -119,7 +107,7 @@ static void pack(const struct dio_step *step, int64_t piece, void *scratch)
     pack.columns = dio_min_i64(width, conv->block_k - first);
     pack.c_stride = pack.taps;
     pack.column_stride = pack.taps * pack.channels;
-    dio_conv_stage(conv, w, first, pack.columns, scratch);
+    dio_conv_stage(conv, &pack, w, first, pack.columns, scratch);
     dio_pack_bf16_panels(&pack, scratch, 0, 1, panels + at);
     if (!splits(step)) return;
     leave_low(step->kernels, scratch, pack.columns * pack.column_stride);
@@ -156,24 +144,17 @@ static void narrow_input(const struct dio_step *step, int64_t piece, void *scrat
 
 static const uint16_t *input_of(const struct dio_step *step) { return narrows(step) ? step->shared : step->x[0]; }
 
-static int64_t copied_height(const struct dio_conv *conv, int64_t lines)
-{
-    return (lines - 1) * conv->stride[0] + (conv->r - 1) * conv->dilation[0] + 1;
-}
-
-static int64_t copied_width(const struct dio_conv *conv) { return (conv->ow - 1) * conv->stride[1] + conv->s; }
-
 /* From a number of the copy to its low half. */
 static int64_t low_copy(const struct dio_conv *conv)
 {
-    return (int64_t)(lines_of((size_t)(copied_height(conv, conv->lines) * copied_width(conv) * conv->c) * sizeof(uint16_t)) / sizeof(uint16_t));
+    return (int64_t)(lines_of((size_t)(dio_conv_copied_height(conv, conv->lines) * dio_conv_copied_width(conv) * conv->c) * sizeof(uint16_t)) / sizeof(uint16_t));
 }
 
 /* As copy_lines of conv_forward.c. */
 static void copy_lines(const struct dio_step *step, int64_t image, int64_t first, int64_t lines, int32_t *offset, uint16_t *copy)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    const int64_t height = copied_height(conv, lines), width = copied_width(conv), c = conv->c;
+    const int64_t height = dio_conv_copied_height(conv, lines), width = dio_conv_copied_width(conv), c = conv->c;
     const int64_t left = dio_min_i64(conv->left, width), body = dio_max_i64(dio_min_i64(conv->w, width - left), 0);
     if (splits(step)) memset(copy + low_copy(conv), 0, (size_t)(height * width * c) * sizeof *copy);
     for (int64_t y = 0; y < height; y++) {
@@ -198,7 +179,7 @@ static void copy_lines(const struct dio_step *step, int64_t image, int64_t first
 
 static size_t table_bytes(const struct dio_conv *conv)
 {
-    return lines_of((size_t)(conv->cut.row_block * taps_of(conv)) * sizeof(int32_t));
+    return lines_of((size_t)(conv->cut.row_block * layout(conv).taps) * sizeof(int32_t));
 }
 
 static size_t forward_scratch(const struct dio_step *step)
@@ -215,7 +196,7 @@ static struct dio_gemm_rows_bf16 gather(const struct dio_step *step, const struc
     const struct dio_conv *conv = dio_conv_of(step);
     const int64_t count = p->rows.end - p->rows.begin;
     const uint16_t *x = input_of(step);
-    struct dio_gemm_rows_bf16 g = {.rows = count, .taps = taps_of(conv), .channels = channels_of(conv), .zero = step->packed,
+    struct dio_gemm_rows_bf16 g = {.rows = count, .taps = layout(conv).taps, .channels = layout(conv).channels, .zero = step->packed,
                                    .y_stride = conv->k, .residual_stride = conv->k, .act = conv->act,
                                    .y_f32 = step->out[0].dtype != DIO_BF16 || dio_conv_leaves_as_floats(step), .residual_f32 = step->n_inputs == 2 && step->in[1].dtype != DIO_BF16};
     int32_t *offset = scratch;
@@ -305,7 +286,7 @@ void dio_conv_bf16_prepare(struct dio_step *step)
     step->pack[step->n_pack++] = (struct dio_op_phase){pack, pack_pieces};
     step->scratch_bytes = forward_scratch(step);
     if (dio_conv_leaves_as_floats(step)) step->scratch_bytes += (size_t)(conv->cut.row_block * conv->forward.panel_width) * sizeof(float);
-    if (is_staged(conv) || splits(step)) {
+    if (dio_conv_is_staged(conv) || splits(step)) {
         const int64_t columns = dio_min_i64(conv->block_k, conv->forward.panel_width);
         const size_t staged = (size_t)(columns * conv->r * conv->s * conv->block_c) * sizeof(float);
         if (staged > step->scratch_bytes) step->scratch_bytes = staged;

@@ -193,6 +193,10 @@ static void backward(const struct dio_step *step, int64_t piece, void *scratch)
 void dio_depthwise_prepare(struct dio_step *step, const struct dio_step_wants *wants)
 {
     const struct dio_conv *conv = dio_conv_of(step);
+    if (dio_conv_is_int8(step)) {
+        dio_depthwise_int8_prepare(step);
+        return;
+    }
     const int64_t filters = conv->with_dx && conv->group_c > 1 ? 2 : 1;
     step->packed_bytes = (size_t)(filters * filter_floats(conv) + bias_floats(conv)) * sizeof(float);
     step->pack[step->n_pack++] = (struct dio_op_phase){pack, dio_pieces_one};

@@ -22,10 +22,14 @@ static int64_t joined_groups(int64_t groups, int64_t group_k, int64_t vector_wid
     return joined;
 }
 
+static bool few_channels(const struct dio_conv_shape *s) { return s->groups == 1 && s->c <= FEW_CHANNELS && s->s > 1; }
+
+bool dio_conv_makes_u8(const struct dio_conv_shape *s) { return few_channels(s) && s->dilation[1] == 1; }
+
 bool dio_conv_reads_u8(const struct dio_conv_shape *s)
 {
-    const bool few = s->groups == 1 && s->c <= FEW_CHANNELS && s->s > 1;
-    return !few && s->c / s->groups > 1 && s->k / s->groups > 1 && (s->groups == 1 || s->c / s->groups >= 16)
+    if (s->groups == s->c && s->k == s->c && s->groups > 1) return s->r <= DIO_DEPTHWISE_MAX && s->s <= DIO_DEPTHWISE_MAX;
+    return !few_channels(s) && s->c / s->groups > 1 && s->k / s->groups > 1 && (s->groups == 1 || s->c / s->groups >= 16)
            && s->c / s->groups * s->r * s->s <= DIO_INT8_MAX_TERMS;
 }
 
@@ -36,7 +40,7 @@ static enum dio_conv_path choose_path(const struct dio_conv_shape *s, const stru
     if (s->groups > 1 && s->k == s->c && small_groups && s->r <= DIO_DEPTHWISE_MAX && s->s <= DIO_DEPTHWISE_MAX) return DIO_CONV_DEPTHWISE;
     const bool plain = s->stride[0] == 1 && s->stride[1] == 1 && s->top == 0 && s->left == 0 && s->oh == s->h && s->ow == s->w;
     if (s->r == 1 && s->s == 1 && plain && s->groups == 1) return DIO_CONV_POINTWISE;
-    if (s->groups == 1 && s->c <= FEW_CHANNELS && s->s > 1 && s->dilation[1] == 1) return DIO_CONV_FEW;
+    if (few_channels(s) && s->dilation[1] == 1) return DIO_CONV_FEW;
     return DIO_CONV_GATHER;
 }
 

@@ -27,7 +27,7 @@ enum {
 struct dio_value_type {
     enum dio_dtype dtype;
     struct dio_shape shape;
-    float scale;  /* U8: a number is scale * (byte - zero) */
+    float scale;  /* U8: a number is scale * (byte - zero); F32: not 0 where a reader may make bytes of it (dio_op.makes_u8) */
     int32_t zero;
 };
 
@@ -216,6 +216,8 @@ struct dio_op {
     unsigned narrow;                /* DIO_BF16_*, DIO_U8_* of forward */
     /* With DIO_U8_READS, whether it does with these attributes and this input; NULL: always. */
     bool (*reads_u8)(const void *attrs, const struct dio_shape *input);
+    /* Whether it makes bytes of an f32 input that has a scale, as it reads it; NULL: never. */
+    bool (*makes_u8)(const void *attrs, const struct dio_shape *input);
     /* Does something in training that no parameter's flag tells (dropout)?  NULL: never.  Ends a frozen prefix. */
     bool (*only_in_training)(const void *attrs);
     /* The place names the node.  Refuses with text; fills shapes->outputs, params, macs. */

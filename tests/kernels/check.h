@@ -49,6 +49,7 @@ void check_act_backward_add(struct run *run);
 void check_gemm_rows_bf16(struct run *run);
 void check_depthwise_row_bf16(struct run *run);
 void check_gemm_rows_int8(struct run *run);
+void check_depthwise_row_int8(struct run *run);
 void check_from_u8(struct run *run);
 void check_to_u8(struct run *run);
 void check_widen(struct run *run);

@@ -136,6 +136,86 @@ void check_gemm_rows_int8(struct run *run)
     free(sums);
 }
 
+/* ---- depthwise ---- */
+
+struct depthwise {
+    struct dio_depthwise_row_int8 d;
+    const float *w, *inverse, *factor, *bias; /* by channel */
+};
+
+static double depthwise_sum(const struct depthwise *p, int64_t ox, int64_t c)
+{
+    const struct dio_depthwise_row_int8 *d = &p->d;
+    double sum = 0;
+    for (int tap = 0; tap < d->r * d->s; tap++) {
+        const int64_t ix = ox * d->stride - d->pad_left + (int64_t)(tap % d->s) * d->dilation;
+        const uint8_t *row = d->rows[tap / d->s];
+        const double weight = fmax(-127, fmin(127, nearbyint((double)(p->w[c * d->r * d->s + tap] * p->inverse[c]))));
+        sum += weight * (row && ix >= 0 && ix < d->in_w ? row[ix * d->x_pixel + c] : d->zero[c]);
+    }
+    return sum;
+}
+
+static void judge_depthwise(struct run *run, const struct depthwise *p)
+{
+    const struct dio_depthwise_row_int8 *d = &p->d;
+    for (int64_t ox = 0; ox < d->out_w; ox++) {
+        for (int64_t c = 0; c < d->channels; c++) {
+            const double scaled = depthwise_sum(p, ox, c) * (double)p->factor[c], exact = scaled + (double)p->bias[c];
+            const double error = 4 * 0x1p-24 * (fabs(scaled) + fabs((double)p->bias[c]));
+            if (d->wide) judge_within(run, (double)d->wide[ox * d->y_pixel + c], exact, error, "y", ox, c);
+            else judge_within(run, d->y[ox * d->y_pixel + c], fmax(d->low, fmin((double)d->high, exact)), 0.5 + error, "y", ox, c);
+        }
+        for (int64_t c = d->channels; c < d->y_pixel && ox + 1 < d->out_w; c++) {
+            const bool kept = d->wide ? isnan(d->wide[ox * d->y_pixel + c]) : d->y[ox * d->y_pixel + c] == 0xee;
+            if (!kept) snprintf(run->problem, sizeof run->problem, "wrote outside its outputs, at pixel %lld", (long long)ox);
+        }
+    }
+}
+
+static float *by_block(struct run *run, const float *x, int64_t channels)
+{
+    const int block = run->kernels->depthwise_int8_block;
+    float *out = buffer(run, dio_depthwise_int8_blocks(channels, block) * block);
+    dio_pack_depthwise_channels(x, channels, block, out);
+    return out;
+}
+
+void check_depthwise_row_int8(struct run *run)
+{
+    const int64_t channels = number(run, "channels", 1), width = number(run, "width", 1), gap = number(run, "gap", 0);
+    const int kernel = (int)number(run, "kernel", 3), stride = (int)number(run, "stride", 1), dilation = (int)number(run, "dilation", 1);
+    const int pad = (int)number(run, "pad", 0), block = run->kernels->depthwise_int8_block;
+    const int64_t out_w = (width + 2 * pad - ((int64_t)kernel - 1) * dilation - 1) / stride + 1;
+    struct depthwise p = {.w = filled(run, channels * kernel * kernel)};
+    float *inverse = buffer(run, channels), *factor = buffer(run, channels), *bias = buffer(run, channels);
+    for (int64_t c = 0; c < channels; c++) {
+        inverse[c] = 100 + 40 * draw(run); /* some weights are cut */
+        factor[c] = 0.2f / inverse[c];
+        bias[c] = 60 * draw(run) + (c % 7 == 0 ? 1e10f * draw(run) : 0); /* far beyond what a byte holds, on both sides */
+    }
+    p.inverse = inverse;
+    p.factor = factor;
+    p.bias = bias;
+    int32_t *sums = must(calloc((size_t)channels, sizeof *sums));
+    int8_t *filter = (int8_t *)bytes(run, dio_pack_depthwise_int8_size(channels, block, kernel, kernel));
+    dio_pack_depthwise_int8(p.w, inverse, channels, block, kernel, kernel, filter, sums);
+    uint8_t *zero = bytes(run, channels);
+    memset(zero, 11, (size_t)channels);
+    const uint8_t *rows[16];
+    for (int r = 0; r < kernel; r++) rows[r] = number(run, "holes", 0) && r % 2 == 0 ? NULL : filled_bytes(run, (width - 1) * (channels + gap) + channels);
+    p.d = (struct dio_depthwise_row_int8){.channels = channels, .x_pixel = channels + gap, .y_pixel = channels + gap, .in_w = width, .out_w = out_w,
+                                          .r = kernel, .s = kernel, .stride = stride, .dilation = dilation, .pad_left = pad, .rows = rows,
+                                          .zero = zero, .filter = filter, .factor = by_block(run, factor, channels),
+                                          .bias = by_block(run, bias, channels), .low = (uint8_t)number(run, "low", 0), .high = (float)number(run, "high", 255)};
+    const int64_t count = (out_w - 1) * p.d.y_pixel + channels;
+    if (number(run, "wide", 0)) p.d.wide = buffer(run, count);
+    else p.d.y = bytes(run, count);
+    run->kernels->depthwise_row_int8(&p.d);
+    judge_depthwise(run, &p);
+    free(sums);
+}
+
 void check_from_u8(struct run *run)
 {
     const int64_t n = number(run, "n", 1);

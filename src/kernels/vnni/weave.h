@@ -1,0 +1,46 @@
+/* The vocabulary of template/depthwise_int8.inc in AVX512_VNNI. */
+#ifndef DIO_KERNELS_VNNI_WEAVE_H
+#define DIO_KERNELS_VNNI_WEAVE_H
+
+#include "kernels/vnni/quads.h"
+
+typedef __m512i bytes, woven;
+
+/* Sides of filters, strides: what has an instance. */
+#define FILTER_SIZES(DO) DO(3, 1) DO(3, 2) DO(5, 1) DO(5, 2)
+
+static inline bytes d_set(uint8_t value) { return _mm512_set1_epi8((char)value); }
+static inline bytes d_max(bytes a, bytes b) { return _mm512_max_epu8(a, b); }
+static inline bytes d_load(const uint8_t *p) { return _mm512_loadu_si512(p); }
+static inline void d_store(uint8_t *p, bytes value) { _mm512_storeu_si512(p, value); }
+
+static inline bytes d_load_two(const uint8_t *low, const uint8_t *high)
+{
+    const __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)low), b = _mm256_loadu_si256((const __m256i *)(const void *)high);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
+}
+static inline void d_store_low(uint8_t *p, bytes value) { _mm256_storeu_si256((__m256i *)(void *)p, _mm512_castsi512_si256(value)); }
+static inline void d_store_high(uint8_t *p, bytes value) { _mm256_storeu_si256((__m256i *)(void *)p, _mm512_extracti64x4_epi64(value, 1)); }
+
+/* out[k]: channels 4 k to 4 k + 3 of every 16. */
+static inline void d_weave(const bytes line[4], woven out[4])
+{
+    const bytes low = _mm512_unpacklo_epi8(line[0], line[1]), high = _mm512_unpackhi_epi8(line[0], line[1]);
+    const bytes low2 = _mm512_unpacklo_epi8(line[2], line[3]), high2 = _mm512_unpackhi_epi8(line[2], line[3]);
+    out[0] = _mm512_unpacklo_epi16(low, low2);
+    out[1] = _mm512_unpackhi_epi16(low, low2);
+    out[2] = _mm512_unpacklo_epi16(high, high2);
+    out[3] = _mm512_unpackhi_epi16(high, high2);
+}
+
+static inline ivec d_dot(ivec sum, woven a, weights b) { return i_dot(sum, a, b); }
+
+/* Rounded, cut to 0..255, in the order that was there before weaving; no number lies above 255. */
+static inline bytes d_pack(const vec value[4])
+{
+    const __m512i low = _mm512_packs_epi32(_mm512_cvtps_epi32(value[0]), _mm512_cvtps_epi32(value[1]));
+    const __m512i high = _mm512_packs_epi32(_mm512_cvtps_epi32(value[2]), _mm512_cvtps_epi32(value[3]));
+    return _mm512_packus_epi16(low, high);
+}
+
+#endif
