@@ -46,6 +46,7 @@ struct dio_gemm_rows {
     const float *residual; /* NULL: none */
     int64_t residual_stride;
     enum dio_act act;
+    bool far;              /* x and y lie in memory rather than in a cache: they are asked for ahead */
 };
 typedef void dio_gemm_rows_fn(const struct dio_gemm_rows *g);
 

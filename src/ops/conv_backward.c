@@ -89,7 +89,7 @@ static void dx_piece(const struct dio_step *step, int64_t index, void *scratch)
     if (rows.begin >= rows.end || (phase->taps == 0 && step->add_dx[0])) return;
 
     const float *packed = step->packed;
-    struct dio_gemm_rows g = {.rows = rows.end - rows.begin, .taps = phase->taps, .channels = conv->block_k, .zero = packed,
+    struct dio_gemm_rows g = {.rows = rows.end - rows.begin, .taps = phase->taps, .channels = conv->block_k, .zero = packed, .far = true,
                               .x = dio_conv_dy(step) + image * conv->oh * conv->ow * conv->k + block * conv->block_k};
     float *dx = step->dx[0] + image * conv->h * conv->w * conv->c + block * conv->block_c;
     if (conv->path == DIO_CONV_POINTWISE) {

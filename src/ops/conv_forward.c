@@ -80,7 +80,8 @@ static struct dio_gemm_rows gather(const struct dio_step *step, const struct dio
     const int64_t count = p->rows.end - p->rows.begin;
     const float *x = (const float *)step->x[0] + p->image * conv->h * conv->w * conv->c;
     struct dio_gemm_rows g = {.rows = count, .taps = conv->r * conv->s, .channels = conv->block_c, .zero = step->packed,
-                              .y_stride = conv->k, .residual_stride = conv->k, .act = conv->act};
+                              .y_stride = conv->k, .residual_stride = conv->k, .act = conv->act,
+                              .far = step->mode == DIO_MODE_TRAIN};
     int32_t *offset = scratch;
     if (conv->path == DIO_CONV_POINTWISE) {
         g.x = x + p->rows.begin * conv->c;

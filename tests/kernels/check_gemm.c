@@ -29,7 +29,7 @@ void check_gemm_rows(struct run *run)
     struct dio_pack pack = {.taps = taps, .channels = channels, .columns = columns, .c_stride = columns, .column_stride = 1,
                             .panel_width = run->kernels->panel_width, .vector_width = run->kernels->vector_width};
     float *packed = panels(run, &pack);
-    struct dio_gemm_rows g = {.rows = rows, .taps = taps, .channels = channels, .x_stride = channels,
+    struct dio_gemm_rows g = {.rows = rows, .taps = taps, .channels = channels, .x_stride = channels, .far = rows % 2 != 0,
                               .offset_stride = rows, .y_stride = y_stride, .residual_stride = y_stride,
                               .from_y = number(run, "from_y", 0) != 0, .act = (enum dio_act)number(run, "act", 0)};
     g.x = filled(run, x_rows * channels);
