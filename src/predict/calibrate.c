@@ -7,7 +7,7 @@
 #include "data/loader.h"
 #include "data/walk.h"
 
-enum { BATCH = 16, MOST_NAMES = 1 << 20 };
+enum { BATCH = 16, MOST_NAMES = 1 << 20, FEW_PICTURES = 8 };
 
 /* An f32 plan that watches every value, and keeps some of the pictures with their scores. */
 struct watch {
@@ -26,20 +26,26 @@ static size_t picture_floats(const struct dio_model *model)
     return (size_t)model->recipe.height * (size_t)model->recipe.width * (size_t)model->recipe.channels;
 }
 
+static dio_status open_ranges(struct dio_ctx *ctx, const struct dio_model *model, struct watch *w)
+{
+    const size_t values = (size_t)model->graph->n_values;
+    *w = (struct watch){.ctx = ctx, .picture = picture_floats(model), .scores = 1};
+    w->ranges = dio_alloc_array(ctx, values, sizeof *w->ranges, "the ranges of values");
+    w->lost = dio_alloc_zeroed(ctx, values, sizeof *w->lost, "losses of values");
+    if (!w->ranges || !w->lost) return DIO_ERR_ENV;
+    for (size_t i = 0; i < values; i++) w->ranges[i] = dio_range_none();
+    return DIO_OK;
+}
+
 static dio_status open_watch(struct dio_ctx *ctx, const struct dio_model *model, int64_t judged, struct watch *w)
 {
     const struct dio_plan_options options = {.batch = BATCH, .memory_limit = ctx->cpu.memory_limit, .exact = true, .keep_values = true};
     const struct dio_shape *shape = &model->graph->values[model->logits].type.shape;
-    const size_t values = (size_t)model->graph->n_values;
-    *w = (struct watch){.ctx = ctx, .picture = picture_floats(model), .scores = 1};
     for (int d = 1; d < shape->rank; d++) w->scores *= (size_t)shape->dims[d];
-    w->ranges = dio_alloc_array(ctx, values, sizeof *w->ranges, "the ranges of values");
-    w->lost = dio_alloc_zeroed(ctx, values, sizeof *w->lost, "losses of values");
     w->logits = dio_alloc_array(ctx, BATCH * w->scores, sizeof *w->logits, "a batch of scores");
     w->sample.pixels = dio_alloc_array(ctx, (size_t)judged * w->picture, sizeof(float), "pictures");
     w->sample.logits = dio_alloc_array(ctx, (size_t)judged * w->scores, sizeof(float), "scores");
-    if (!w->ranges || !w->lost || !w->logits || !w->sample.pixels || !w->sample.logits) return DIO_ERR_ENV;
-    for (size_t i = 0; i < values; i++) w->ranges[i] = dio_range_none();
+    if (!w->logits || !w->sample.pixels || !w->sample.logits) return DIO_ERR_ENV;
     return dio_plan_infer(ctx, model->graph, model->graph->inputs, 1, &model->logits, 1, &options, &w->plan);
 }
 
@@ -84,7 +90,8 @@ dio_status dio_calibrate_pixels(struct dio_ctx *ctx, const struct dio_model *mod
 {
     struct watch w;
     *ranges = NULL;
-    dio_status status = open_watch(ctx, model, 0, &w);
+    dio_status status = open_ranges(ctx, model, &w);
+    if (status == DIO_OK) status = open_watch(ctx, model, 0, &w);
     for (int64_t i = 0; status == DIO_OK && i < n; i += BATCH) {
         see(&w, pixels + (size_t)i * picture_floats(model), n - i < BATCH ? n - i : BATCH);
     }
@@ -213,7 +220,13 @@ static dio_status calibrate(struct watch *w, const struct dio_model *model, cons
     if (dio_calibration_is_file(options->path)) {
         DIO_PASS(dio_calibration_read(w->ctx, model, options->path, w->ranges, w->lost, &loss));
     } else {
+        DIO_PASS(open_watch(w->ctx, model, DIO_CALIBRATE_JUDGED, w));
         DIO_PASS(see_path(w, model, options->path));
+        if (w->pictures < FEW_PICTURES) {
+            dio_say(w->ctx, DIO_LEVEL_WARNING, NULL, &(struct dio_place){.file = options->path},
+                    "int8: %lld picture%s; other pictures may have numbers that these ranges cut off (a few dozen do)",
+                    (long long)w->pictures, w->pictures == 1 ? " is few" : "s are few");
+        }
         dio_plan_free(w->plan); /* its memory is wanted for those to come */
         w->plan = NULL;
         DIO_PASS(dio_calibration_widen(w->ctx, model, &w->sample, options->most_loss, w->ranges, w->lost, &loss));
@@ -227,7 +240,7 @@ dio_status dio_calibrate(struct dio_ctx *ctx, const struct dio_model *model, con
 {
     struct watch w;
     *ranges = NULL;
-    dio_status status = open_watch(ctx, model, DIO_CALIBRATE_JUDGED, &w);
+    dio_status status = open_ranges(ctx, model, &w);
     if (status == DIO_OK) status = calibrate(&w, model, options);
     return close_watch(&w, status, ranges);
 }

@@ -60,7 +60,7 @@ static dio_status lock_part(struct dio_output *output)
 {
     struct stat own, there;
     output->lock = open(output->part, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (output->lock < 0) return dio_fail_errno(output->ctx, output->part, "open", errno);
+    if (output->lock < 0) return dio_fail_errno(output->ctx, output->path, "open", errno);
     bool locked = flock(output->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
     /* Between open and lock another process may have finished it, or thrown it away. */
     if (locked && fstat(output->lock, &own) == 0 && stat(output->part, &there) == 0 && own.st_ino == there.st_ino) return DIO_OK;
@@ -157,7 +157,7 @@ static dio_status take_part(struct dio_output *output, const struct dio_records 
 {
     DIO_PASS(take_before(output, output->part, records, header));
     if (output->before_end == output->before.size) return DIO_OK;
-    if (truncate(output->part, (off_t)output->before_end) != 0) return dio_fail_errno(output->ctx, output->part, "truncate", errno);
+    if (truncate(output->part, (off_t)output->before_end) != 0) return dio_fail_errno(output->ctx, output->path, "truncate", errno);
     return DIO_OK;
 }
 
@@ -213,6 +213,12 @@ dio_status dio_output_open(struct dio_ctx *ctx, const struct dio_predict_options
     if (output->before_end > 0) output->held.length = 0; /* the header is there */
     output->writing = output->before_end > 0 && !output->finished;
     DIO_TRY(dio_stream_open(ctx, special ? output->path : output->part, output->writing, &output->stream));
+    if (!special) { /* messages name what was asked for, not the part */
+        dio_free(ctx, output->stream.path);
+        output->stream.path = dio_strdup(ctx, output->path);
+        status = output->stream.path ? DIO_OK : DIO_ERR_ENV;
+        if (status != DIO_OK) goto fail;
+    }
     return DIO_OK;
 fail:
     dio_output_abort(output, false);

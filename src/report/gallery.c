@@ -36,11 +36,20 @@ static void missing(struct dio_ctx *ctx, struct dio_str *out)
     dio_str_add(out, "<div class=\"frame\"><span class=\"empty\">cannot be read any more</span></div>\n");
 }
 
+/* Decoded as the model's pictures are (--decode fast), but all of it. */
+static struct dio_window whole_picture(struct dio_window window)
+{
+    window.choose = NULL;
+    return window;
+}
+
 static void mistake(struct dio_ctx *ctx, struct dio_str *out, const struct dio_report *report, const struct dio_report_picture *wrong)
 {
     struct dio_picture picture = {0};
     struct dio_encoded encoded = {0};
-    struct dio_decode_options options = {.quiet = true, .allow_damaged = true, .ignore_exif = report->prepare && report->prepare->recipe.ignore_exif};
+    const struct dio_window window = whole_picture(report->prepare ? dio_prepare_evaluation_window(report->prepare) : (struct dio_window){0});
+    const struct dio_decode_options options = {.quiet = true, .allow_damaged = true, .window = &window,
+                                               .ignore_exif = report->prepare && report->prepare->recipe.ignore_exif};
     const char *truth = class_name(report, wrong->truth), *said = class_name(report, wrong->predicted);
     char alternative[512], confidence[32];
     dio_status status = dio_dataset_decode(report->dataset, ctx, wrong->item, &options, &picture);
@@ -85,20 +94,41 @@ void dio_page_mistakes(struct dio_ctx *ctx, struct dio_str *out, const struct di
 
 /* ---- what the model sees ---- */
 
+/* The run's own decoding, by the view that is drawn when the size is known. */
+struct drawn {
+    const struct dio_report *report;
+    uint32_t item;
+    struct dio_view view;
+};
+
+static const struct dio_view *draw_view(struct drawn *drawn, int32_t width, int32_t height)
+{
+    const struct dio_report *report = drawn->report;
+    if (!report->augment) return NULL;
+    dio_augment_draw(report->augment, &report->prepare->recipe, width, height, report->seed, 0, drawn->item, &drawn->view);
+    return &drawn->view;
+}
+
+static int32_t drawn_shrink(void *arg, int32_t width, int32_t height)
+{
+    struct drawn *drawn = arg;
+    return dio_prepare_shrink(drawn->report->prepare, draw_view(drawn, width, height), width, height);
+}
+
 static dio_status prepared(struct dio_ctx *ctx, const struct dio_report *report, uint32_t item, struct dio_encoded *encoded)
 {
     const struct dio_image_recipe *recipe = &report->prepare->recipe;
     struct dio_picture picture = {0};
     struct dio_prepare_scratch scratch = {0};
-    struct dio_decode_options options = {.quiet = true, .allow_damaged = true, .ignore_exif = recipe->ignore_exif};
-    struct dio_view view;
+    struct drawn drawn = {.report = report, .item = item};
+    const struct dio_window window = {.shrink = drawn_shrink, .arg = &drawn};
+    const struct dio_decode_options options = {.quiet = true, .allow_damaged = true, .ignore_exif = recipe->ignore_exif, .window = &window};
     size_t slot = (size_t)recipe->height * (size_t)recipe->width * (size_t)recipe->channels;
     uint8_t *pixels = dio_alloc(ctx, slot, "a prepared picture");
     dio_status status = pixels ? dio_dataset_decode(report->dataset, ctx, item, &options, &picture) : DIO_ERR_ENV;
     if (status == DIO_OK) {
-        if (report->augment) dio_augment_draw(report->augment, recipe, picture.width, picture.height, report->seed, 0, item, &view);
-        status = dio_prepare_pixels(ctx, report->prepare, report->augment ? &view : NULL, dio_dataset_path(report->dataset, item),
-                                    &picture, &scratch, pixels);
+        const struct dio_view *view = draw_view(&drawn, picture.full_width, picture.full_height);
+        status = dio_prepare_pixels(ctx, report->prepare, view, dio_dataset_path(report->dataset, item), &picture, &scratch, pixels);
     }
     if (status == DIO_OK) status = dio_encode_pixels(ctx, pixels, recipe->width, recipe->height, recipe->channels, encoded);
     dio_free(ctx, pixels);

@@ -1,6 +1,7 @@
 """predict: scores that are not finite, manifests' options, pictures that all are bad."""
 import csv
 import json
+import resource
 import struct
 
 from support import MODEL, Checks, Workplace, run, skip
@@ -82,6 +83,11 @@ with Workplace() as work:
     check.exits(2, "predict", MODEL, "data", "--epochs", "2", says="--epochs belongs to train", lines=1)
     check.exits(2, "predict", MODEL, "data", "--strict", says="--strict belongs to check", lines=1)
 
+    # A write that fails names what was asked for, not the file beside it.
+    done = check.exits(4, "predict", MODEL, "data", "--scores", "logits", "-o", "cut.csv", cwd=work, says="cut.csv: file too large", lines=1,
+                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512)))
+    check.that(".part" not in done.stderr and not list(work.glob("cut.csv*")), "no part is named, none is left", done.stderr)
+
     # Bytes: what loses too much stays wide and is named; what was decided can be used again without the pictures.
     int8 = ["predict", MODEL, "data", "--scores", "logits", "--precision", "int8"]
     check.exits(2, *int8, cwd=work, says="--calibrate", lines=1)
@@ -99,8 +105,27 @@ with Workplace() as work:
     check.that(0 < len(wide) < len(saved["values"]) and fewer["loss"] <= most, "some layers stay wide", fewer)
     again = check.exits(0, *int8, "--calibrate", "some.json", cwd=work, says="stays wide")
     check.that(again.stdout == some.stdout, "and so again")
-    for text, says in [("{", "line 1"), ("[]", "calibration"), ('{"calibration": "int4", "values": []}', "int8"), ('{"calibration": "int8"}', "values"),
-                       ('{"calibration": "int8", "values": [{"name": "x", "low": 0, "high": 1}]}', "no value of this name"),
+    check.that("warning" in done.stderr and "5 pictures are few" in done.stderr, "few pictures to calibrate with", done.stderr)
+    check.exits(0, "predict", MODEL, "data", "--precision", "int8", "--calibrate", "data/0.ppm", cwd=work, says="1 picture is few")
+    with_head(work / "head.safetensors", 0.25, 1.0)
+    other = ["predict", "head.safetensors", "data", "--scores", "logits", "--precision", "int8", "--calibrate", "c.json"]
+    check.exits(0, *other, cwd=work, says="as saved")  # another head: what lies before it is the same
+    raw = bytearray(MODEL.read_bytes())
+    size = struct.unpack("<Q", raw[:8])[0]
+    raw[8 + size + json.loads(raw[8:8 + size])["conv1.weight"]["data_offsets"][0]] ^= 1
+    (work / "head.safetensors").write_bytes(raw)
+    check.exits(3, *other, cwd=work, says="made from other weights", lines=1)
+    strange = [(0, 0), (0, 1e-45), (-1e-30, 1e-30), (0, 1e12), (-1e12, -1e11), (5, 6), (-1e-19, 1e-19)]
+    for low, high in strange:  # clipped or left wide: never a number that is none
+        (work / "strange.json").write_text(json.dumps({**saved, "values": [{**value, "low": low, "high": high} for value in saved["values"]]}))
+        done = check.exits(0, *int8, "--calibrate", "strange.json", cwd=work)
+        check.that("nan" not in done.stdout and "inf" not in done.stdout, f"finite scores with ranges {low} to {high}", done.stdout)
+    for text, says in [("{", "line 1"), ("[]", "calibration"), ('{"calibration": "int4", "values": []}', "int8"), ('{"calibration": "int8"}', "weights"), ('{"calibration": "int8", "weights": "0"}', "values"),
+                       ('{"calibration": "int8", "values": [{"name": "x", "low": 0, "high": 1}], "weights": "0"}', "no value of this name"),
+                       (json.dumps({**saved, "weights": "0" * 16}), "other weights"), (json.dumps({**saved, "weights": 1}), "weights"),
+                       (json.dumps({**saved, "pictures": 1e300}), "pictures"), (json.dumps({**saved, "more": 1}), "more"),
+                       (json.dumps({**saved, "values": [{**saved["values"][0], "high": float("nan")}]}), "line"),
+                       (json.dumps({**saved, "values": [{**saved["values"][0], "low": -1e38, "high": 1e38}]}), "low"),
                        (json.dumps({**saved, "values": [{**saved["values"][0], "high": -1e30}]}), "high"),
                        (json.dumps({**saved, "values": [{**saved["values"][0], "high": 1e300}]}), "high")]:
         (work / "bad.json").write_text(text)
