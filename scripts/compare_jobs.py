@@ -14,6 +14,7 @@ Needs torch, torchvision, timm, safetensors and pillow; pictures and weights are
 
 Peak memory, start, growth and the like are compare_limits.py's.
 """
+import comparing  # first: it says in a line what stops the script
 import argparse
 import json
 import os
@@ -22,7 +23,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 
@@ -309,8 +309,7 @@ class Comparison:
     def __init__(self, options, work):
         self.__dict__.update(vars(options))
         self.work = pathlib.Path(work)
-        with tarfile.open(self.shared / "data" / "hymenoptera_sub.tar") as tar:
-            tar.extractall(work, filter="data")
+        comparing.unpack(self.shared / "data" / "hymenoptera_sub.tar", work)
         self.photos = self.work / "hymenoptera_sub"
 
     def show(self, name, ours, beside, **figures):
@@ -339,9 +338,7 @@ def main():
         job = json.loads(options.worker)
         print(json.dumps(WORKERS[job["kind"]](job)))
         return
-    known = set()
-    if options.skip_measured and options.json and os.path.exists(options.json):
-        known = {line.get("job") for line in map(json.loads, open(options.json))}
+    known = comparing.earlier_rows(options, lambda line: line.get("job"))
     with tempfile.TemporaryDirectory() as work:
         comparison = Comparison(options, work)
         wanted = [word for word in options.rows.split(",") if word]

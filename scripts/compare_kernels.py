@@ -8,6 +8,7 @@ The bound of a layer is the measured multiply-add peak of its instruction set or
 measured bandwidth; the share is that of the whole list, each layer as often as its network has it.  build/tests/bench_conv does
 the timing (and prints every layer).  Needs torch for the rows beside it.
 """
+import comparing  # first: it says in a line what stops the script
 import argparse
 import json
 import os
@@ -115,9 +116,7 @@ def main():
     parser.add_argument("--json", help="one line a row is added to this file")
     parser.add_argument("--skip-measured", action="store_true", help="leave out rows that the file of --json has")
     options = parser.parse_args()
-    known = set()
-    if options.skip_measured and options.json and os.path.exists(options.json):
-        known = {line["row"] for line in map(json.loads, open(options.json))}
+    known = comparing.earlier_rows(options, lambda line: line.get("row"))
     for measure in (shares, weight_gradients):
         for row in measure(options, known):
             print(shown(row), flush=True)

@@ -7,6 +7,7 @@ how far each of the two lies from PyTorch in double precision (--double).
 
 A NAME is torchvision's, or "timm:NAME".  Exit code 1 when a difference is above 1e-4.
 Needs torch, torchvision, timm, safetensors, numpy."""
+import comparing  # first: it says in a line what stops the script
 import argparse, os, subprocess, sys, tempfile
 
 try:  # a torchvision built against another PyTorch wants two operators declared first

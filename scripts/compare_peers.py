@@ -20,6 +20,7 @@ A peer that cannot run a row is shown as "-" with the reason on standard error.
 Rows linear/... are single linear layers without a bias, in billions of floating-point operations a second: ours, the same
 through OpenBLAS (--linear blas), PyTorch's linear, ONNX Runtime's MatMul.  They are timed by build/tests/bench_linear.
 """
+import comparing  # first: it says in a line what stops the script
 import argparse
 import json
 import math
@@ -358,9 +359,7 @@ def main():
         worker(json.loads(options.worker))
         return
     wanted = [word for word in options.rows.split(",") if word]
-    known = set()
-    if options.skip_measured and options.json and os.path.exists(options.json):
-        known = {(line["row"], line.get("threads")) for line in map(json.loads, open(options.json))}
+    known = comparing.earlier_rows(options, lambda line: (line.get("row"), line.get("threads")))
     with tempfile.TemporaryDirectory() as folder:
         shim = shim_library(folder)
         for row in rows():

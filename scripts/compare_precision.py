@@ -6,6 +6,7 @@
 Prints the largest and the root mean square difference of the logits as a share of their range, on how many pictures the
 first class is the same, and with a CSV of path,label (label: the class's number or name) how many each gets right.
 """
+import comparing  # first: it says in a line what stops the script
 import argparse
 import csv
 import json

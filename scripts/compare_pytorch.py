@@ -9,6 +9,7 @@ Diopter's resolved recipe: the same learning rate, decay, schedule, batch size, 
 In mode head PyTorch's features are cached by hand, as the best PyTorch script would; what an epoch takes without that is
 measured once, too.  Accuracy is on the test (or val) pictures, of the last epoch.
 """
+import comparing  # first: it says in a line what stops the script
 import argparse
 import json
 import math
@@ -17,7 +18,6 @@ import pathlib
 import resource
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 
@@ -235,8 +235,7 @@ def main():
     print(f"{'model':20s} {'data':16s} mode   Diopter: accuracy, time, memory | PyTorch: the same")
     with tempfile.TemporaryDirectory() as folder:
         for data in options.sets.split(","):
-            with tarfile.open(options.shared / "data" / f"{data}.tar") as tar:
-                tar.extractall(folder, filter="data")
+            comparing.unpack(options.shared / "data" / f"{data}.tar", folder)
             for name in options.models.split(","):
                 for mode in options.modes.split(","):
                     compare(options, name, data, mode, pathlib.Path(folder) / data)

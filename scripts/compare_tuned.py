@@ -6,6 +6,7 @@
 RUN/model.safetensors and an exported .pth are loaded strictly into torchvision's (or timm's) network of that name with as many
 classes; pictures are prepared by torchvision's transforms with the preprocessing that the run recorded.  Prints how many labels
 agree and the largest difference of the logits relative to their range; exit code 1 when a label differs."""
+import comparing  # first: it says in a line what stops the script
 import argparse, glob, json, os, subprocess, sys, tempfile
 
 try:  # a torchvision built against another PyTorch wants two operators declared first

@@ -15,7 +15,7 @@ struct dio_read_options {
 struct dio_save {
     const struct dio_weight *items; /* written under their names; see dio_weight_of */
     size_t count;
-    const struct dio_metadata *metadata; /* safetensors writes it sorted; .pth has no place for it */
+    const struct dio_metadata *metadata; /* safetensors writes it sorted, .pth as entries of the archive */
     size_t metadata_count;
     enum dio_dtype floats;          /* what F32 items are written as: DIO_F32, DIO_F16 or DIO_BF16 */
 };

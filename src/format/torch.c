@@ -9,6 +9,8 @@
 #include "base/str.h"
 #include "format/place.h"
 
+enum { MOST_METADATA = 16 << 20 }; /* of one text */
+
 static enum dio_probe probe(const unsigned char *bytes, size_t size)
 {
     if (size >= 4 && bytes[0] == 'P' && bytes[1] == 'K') {
@@ -107,6 +109,32 @@ static dio_status load_pickle(struct dio_torch *t, const struct dio_zip_entry *e
     return dio_pickle_run(&t->pickle, &t->root);
 }
 
+/* The texts that dio_torch_write put beside the tensors; others' entries of that folder are passed by. */
+static dio_status read_metadata(struct dio_torch *t)
+{
+    const size_t prefix = strlen(DIO_TORCH_EXTRA);
+    for (size_t i = 0; i < t->zip.count; i++) {
+        const struct dio_zip_entry *entry = &t->zip.entries[i];
+        const unsigned char *bytes = NULL;
+        void *owned = NULL;
+        const size_t before = t->folder_length + 1 + prefix;
+        if (entry->name_length <= before || entry->size > MOST_METADATA || memcmp(entry->name, t->folder, t->folder_length + 1) != 0
+            || memcmp(entry->name + t->folder_length + 1, DIO_TORCH_EXTRA, prefix) != 0) {
+            continue;
+        }
+        DIO_PASS(dio_zip_read(&t->zip, entry, &bytes, &owned));
+        const char *text = (const char *)bytes;
+        const size_t size = (size_t)entry->size;
+        dio_status status = DIO_OK;
+        if (!memchr(text, 0, size) && dio_utf8_valid(text, size, NULL)) {
+            status = dio_weights_add_metadata(t->ctx, t->out, entry->name + before, entry->name_length - before, text, size);
+        }
+        dio_free(t->ctx, owned);
+        DIO_PASS(status);
+    }
+    return DIO_OK;
+}
+
 static dio_status open_zip(struct dio_torch *t)
 {
     const struct dio_zip_entry *entry = NULL;
@@ -114,6 +142,7 @@ static dio_status open_zip(struct dio_torch *t)
     DIO_PASS(find_pickle(t, &entry));
     DIO_PASS(read_byte_order(t));
     DIO_PASS(load_pickle(t, entry));
+    DIO_PASS(read_metadata(t));
     return alloc_storages(t);
 }
 

@@ -39,6 +39,7 @@ dio_status dio_torch_add_tensors(struct dio_torch *torch, uint32_t chosen, const
 /* Visits every object once: refuses nesting above the limit (row P16), lists what is no tensor.  torch_values.c. */
 dio_status dio_torch_add_values(struct dio_torch *torch, uint32_t chosen);
 
+#define DIO_TORCH_EXTRA "extra/" /* before the keys of metadata, which are entries of the archive */
 dio_status dio_torch_write(struct dio_ctx *ctx, const char *path, const struct dio_save *save);
 
 #endif

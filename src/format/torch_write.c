@@ -216,6 +216,16 @@ static dio_status put_directory(struct archive *a)
     return status;
 }
 
+/* An entry of its own, which torch.load passes by: the pickle stays a dictionary of tensors. */
+static dio_status put_metadata(struct archive *a, const struct dio_metadata *pair)
+{
+    char *name = dio_sprintf(a->ctx, "archive/" DIO_TORCH_EXTRA "%.*s", (int)pair->key_length, pair->key);
+    if (!name) return DIO_ERR_ENV;
+    const dio_status status = put_entry(a, name, pair->value, pair->value_length);
+    dio_free(a->ctx, name);
+    return status;
+}
+
 dio_status dio_torch_write(struct dio_ctx *ctx, const char *path, const struct dio_save *save)
 {
     dio_status status;
@@ -232,6 +242,7 @@ dio_status dio_torch_write(struct dio_ctx *ctx, const char *path, const struct d
     DIO_TRY(put_entry(&a, "archive/byteorder", "little", 6));
     for (size_t i = 0; i < save->count; i++) DIO_TRY(put_storage(&a, save, i));
     DIO_TRY(put_entry(&a, "archive/version", "3\n", 2));
+    for (size_t i = 0; i < save->metadata_count; i++) DIO_TRY(put_metadata(&a, &save->metadata[i]));
     DIO_TRY(put_directory(&a));
     status = dio_writer_commit(&a.writer);
 fail:

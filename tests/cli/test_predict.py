@@ -83,6 +83,13 @@ with Workplace() as work:
     check.exits(2, "predict", MODEL, "data", "--epochs", "2", says="--epochs belongs to train", lines=1)
     check.exits(2, "predict", MODEL, "data", "--strict", says="--strict belongs to check", lines=1)
 
+    # What a model is travels in a .pth, too: its preprocessing (--decode fast), its classes.
+    check.exits(0, "export", MODEL, "-o", "fast.pth", "--decode", "fast", cwd=work)
+    check.exits(0, "export", "fast.pth", "-o", "again.safetensors", cwd=work)
+    for name in ["fast.pth", "again.safetensors"]:
+        done = check.exits(0, "info", name, cwd=work)
+        check.that("--decode fast" in done.stdout and "10: airplane" in done.stdout, f"what {name} remembers", done.stdout)
+
     # A write that fails names what was asked for, not the file beside it.
     done = check.exits(4, "predict", MODEL, "data", "--scores", "logits", "-o", "cut.csv", cwd=work, says="cut.csv: file too large", lines=1,
                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512)))
