@@ -76,6 +76,7 @@ struct dio_conv {
         int64_t channels, taps, panels; /* of a piece */
         int64_t parts, tap_groups, panel_groups, pieces; /* of all */
         int64_t lines, rows;            /* of a unit: output lines, or rows where a batch is one matrix */
+        bool narrow;                    /* a panel is no wider than a cache line */
         int tile;                       /* Winograd: outputs along a side, 2 or 4; a unit is `rows` tiles of the pictures */
         int64_t sums;                   /* floats of a piece's part of the gradient */
         size_t at_shared;               /* where the shares' sums lie in the shared memory */

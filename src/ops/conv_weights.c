@@ -15,7 +15,8 @@ enum {
     UNIT_PIXELS = 256,         /* between two additions to the sums, at most, and at least */
     UNIT_PIXELS_LEAST = 48,
     UNIT_BYTES = 300 << 10,    /* of x and dy under them */
-    PITCH = 16,                /* floats behind each of Winograd's sums: their distance is no multiple of a page's size */
+    NARROW_PIXELS = 96,        /* of a unit, where a panel is a line wide: one of x and one of dy for each in the near cache */
+    PITCH = 16,                /* floats behind Winograd's sums and behind copied pixels: distances are no multiples of a page's size */
     UNITS_OF_SHARE = 4,        /* fewer are not worth a share's sums */
     UNIT_TILES = 64,           /* Winograd: tiles of a unit, channels of x and of dy of a piece, pieces wanted, units of a share */
     TILE_CHANNELS = 128,
@@ -72,7 +73,8 @@ void dio_conv_weights_plan(struct dio_conv *conv)
     }
     if (sums_of(conv) > most && conv->path != DIO_CONV_FEW) conv->dw.taps = 1;
     const int64_t pixel_bytes = (conv->dw.channels + conv->dw.panels * conv->forward.panel_width) * (int64_t)sizeof(float);
-    conv->dw.rows = dio_min_i64(UNIT_PIXELS, dio_max_i64(UNIT_PIXELS_LEAST, UNIT_BYTES / pixel_bytes));
+    conv->dw.narrow = conv->forward.panel_width <= DIO_LINE;
+    conv->dw.rows = dio_min_i64(conv->dw.narrow ? NARROW_PIXELS : UNIT_PIXELS, dio_max_i64(UNIT_PIXELS_LEAST, UNIT_BYTES / pixel_bytes));
     conv->dw.lines = dio_max_i64(1, conv->dw.rows / conv->ow);
     if (conv->path == DIO_CONV_FEW) conv->dw.lines = dio_min_i64(conv->dw.lines, conv->oh);
     plan_pieces(conv);
@@ -144,22 +146,31 @@ static struct panel panel_of(const struct dio_conv *conv, int64_t index)
     return panel;
 }
 
-/* ---- memory of a piece: its sums, runs of a tap, a copy of x's lines ---- */
+/* ---- memory of a piece: its sums, runs of a tap, copies of dy's columns and of x's lines or pixels ---- */
 
 struct scratch {
-    float *sums, *x;
+    float *sums, *dy, *x;
     struct dio_gemm_run *runs;
 };
 
 static size_t piece_scratch(const struct dio_conv *conv) { return (size_t)(conv->dw.sums + 15) / 16 * 16; }
 
+/* Where each pixel of dy is one line, and so is the part of x that a tile reads, lines at equal distances meet in a few sets of the near
+ * cache, and are read too often for the next cache to deliver them: dy's columns, and pixels that a single tap reads, are copied
+ * side by side. */
+static bool copies_pixels(const struct dio_conv *conv) { return conv->dw.narrow && conv->r * conv->s == 1; }
+
 static size_t bind_scratch(const struct dio_conv *conv, void *memory, struct scratch *s)
 {
-    const size_t sums = (size_t)conv->dw.sums, runs = ((size_t)conv->dw.lines * sizeof(struct dio_gemm_run) / sizeof(float) + 15) / 16 * 16;
-    const size_t x = conv->path == DIO_CONV_FEW ? (size_t)dio_conv_copy_floats(conv, conv->dw.lines) : 0;
+    const size_t pixels = (size_t)(conv->path == DIO_CONV_POINTWISE ? conv->dw.rows : conv->dw.lines * conv->ow);
+    const size_t sums = (size_t)conv->dw.sums, dy = conv->dw.narrow ? pixels * (size_t)conv->forward.panel_width : 0;
+    const size_t runs = ((size_t)conv->dw.lines * sizeof(struct dio_gemm_run) / sizeof(float) + 15) / 16 * 16;
+    const size_t x = conv->path == DIO_CONV_FEW ? (size_t)dio_conv_copy_floats(conv, conv->dw.lines)
+                     : copies_pixels(conv)      ? pixels * (size_t)(conv->dw.channels + PITCH)
+                                                : 0;
     float *base = memory;
-    if (base) *s = (struct scratch){base, base + sums + runs, (struct dio_gemm_run *)(void *)(base + sums)};
-    return (sums + runs + x) * sizeof(float);
+    if (base) *s = (struct scratch){base, base + sums, base + sums + dy + runs, (struct dio_gemm_run *)(void *)(base + sums + dy)};
+    return (sums + dy + runs + x) * sizeof(float);
 }
 
 size_t dio_conv_weights_scratch(const struct dio_conv *conv)
@@ -197,7 +208,7 @@ static const float *piece_dy(const struct dio_step *step, const struct piece *p,
 }
 
 /* The pixels of some output lines that tap (r, s) meets inside the pictures; dy starts with these lines. */
-static int64_t runs_of(const struct dio_conv *conv, int64_t r, int64_t s, struct dio_range lines, struct dio_gemm_run *runs)
+static int64_t runs_of(const struct dio_conv *conv, int64_t r, int64_t s, struct dio_range lines, int64_t dy_step, struct dio_gemm_run *runs)
 {
     if (conv->path == DIO_CONV_POINTWISE) {
         runs[0] = (struct dio_gemm_run){lines.begin * conv->c, 0, lines.end - lines.begin};
@@ -211,7 +222,7 @@ static int64_t runs_of(const struct dio_conv *conv, int64_t r, int64_t s, struct
         if (iy < 0 || iy >= conv->h) continue;
         const int64_t row = (y / conv->oh * conv->h + iy) * conv->w;
         runs[n++] = (struct dio_gemm_run){(row + inside.begin * conv->stride[1] + at_x) * conv->c,
-                                          ((y - lines.begin) * conv->ow + inside.begin) * conv->k, inside.end - inside.begin};
+                                          ((y - lines.begin) * conv->ow + inside.begin) * dy_step, inside.end - inside.begin};
     }
     return n;
 }
@@ -236,7 +247,7 @@ static void bind_ahead(const struct dio_step *step, const struct piece *p, int64
     const bool meets = tap / conv->s < conv->stride[0] && tap % conv->s < conv->stride[1] && conv->path != DIO_CONV_FEW;
     g->ahead[0] = g->ahead[1] = (struct dio_gemm_ahead){0};
     if (meets) {
-        g->ahead[0] = (struct dio_gemm_ahead){tap_x(conv, piece_x(step, p), next.begin, tap) + x.begin * DIO_LINE, x.end - x.begin, g->x_step,
+        g->ahead[0] = (struct dio_gemm_ahead){tap_x(conv, piece_x(step, p), next.begin, tap) + x.begin * DIO_LINE, x.end - x.begin, conv->stride[1] * conv->c,
                                               conv->stride[0] * conv->w * conv->c};
     }
     if (tap == p->taps.begin) {
@@ -253,7 +264,7 @@ static void add_few(const struct dio_step *step, struct dio_range lines, int64_t
     g->n_runs = lines.end - lines.begin;
     for (int64_t r = 0; r < conv->r; r++, g->dw += g->channels * g->width) {
         for (int64_t y = 0; y < g->n_runs; y++) {
-            s->runs[y] = (struct dio_gemm_run){(y * conv->stride[0] + r * conv->dilation[0]) * line, y * conv->ow * conv->k, conv->ow};
+            s->runs[y] = (struct dio_gemm_run){(y * conv->stride[0] + r * conv->dilation[0]) * line, y * conv->ow * g->dy_step, conv->ow};
         }
         step->kernels->gemm_outer(g);
         g->ahead[1].lines = 0;
@@ -267,24 +278,58 @@ static int64_t copy_few(const struct dio_step *step, const struct piece *p, stru
     return dio_conv_copy_lines(conv, image, lines.begin % conv->oh, lines.end - lines.begin, copy);
 }
 
+/* The pixels of some runs side by side; the runs then say where. */
+static void copy_pixels(const struct dio_conv *conv, const float *x, int64_t channels, struct dio_gemm_run *runs, int64_t n_runs, float *copy)
+{
+    float *at = copy;
+    for (int64_t r = 0; r < n_runs; r++) {
+        const float *from = x + runs[r].x;
+        runs[r].x = at - copy;
+        for (int64_t i = 0; i < runs[r].count; i++, at += channels + PITCH, from += conv->stride[1] * conv->c) {
+            memcpy(at, from, (size_t)channels * sizeof *at);
+        }
+    }
+}
+
+/* A panel's columns of dy side by side, `step` floats apart. */
+static void copy_columns(const struct dio_conv *conv, struct dio_range lines, const float *dy, int64_t columns, int64_t step, float *copy)
+{
+    const int64_t pixels = (lines.end - lines.begin) * line_pixels(conv);
+    for (int64_t i = 0; i < pixels; i++, copy += step, dy += conv->k) {
+        if (columns == DIO_LINE) memcpy(copy, dy, DIO_LINE * sizeof *copy);
+        else memcpy(copy, dy, (size_t)columns * sizeof *copy);
+    }
+}
+
 static void add_unit(const struct dio_step *step, const struct piece *p, struct dio_range lines, struct dio_range next, bool first, float *sums,
                      const struct scratch *s)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    const bool few = conv->path == DIO_CONV_FEW;
-    const int64_t channels = p->channels.end - p->channels.begin, line = few ? copy_few(step, p, lines, s->x) : 0;
+    const bool few = conv->path == DIO_CONV_FEW, copied = copies_pixels(conv);
+    const int64_t channels = p->channels.end - p->channels.begin, line = few ? copy_few(step, p, lines, s->x) : 0, width = conv->forward.panel_width;
+    struct dio_gemm_outer g = {.runs = s->runs, .x = copied ? s->x : piece_x(step, p), .x_step = copied ? channels + PITCH : conv->stride[1] * conv->c,
+                               .channels = channels, .dy_step = conv->dw.narrow ? width : conv->k, .overwrite = first};
+    if (copied) {
+        g.n_runs = runs_of(conv, 0, 0, lines, g.dy_step, s->runs);
+        copy_pixels(conv, piece_x(step, p), channels, s->runs, g.n_runs, s->x);
+    }
     for (int64_t index = p->panels.begin; index < p->panels.end; index++) {
         const struct panel panel = panel_of(conv, index);
-        struct dio_gemm_outer g = {.runs = s->runs, .x = piece_x(step, p), .x_step = conv->stride[1] * conv->c, .channels = channels,
-                                   .dy = piece_dy(step, p, lines.begin) + (index - p->panels.begin) * conv->forward.panel_width, .dy_step = conv->k,
-                                   .width = panel.width, .columns = panel.columns, .dw = panel_sums(conv, p, sums, index), .overwrite = first};
+        g.width = panel.width;
+        g.columns = panel.columns;
+        g.dw = panel_sums(conv, p, sums, index);
+        g.dy = piece_dy(step, p, lines.begin) + (index - p->panels.begin) * width;
+        if (conv->dw.narrow) {
+            copy_columns(conv, lines, g.dy, panel.columns, width, s->dy);
+            g.dy = s->dy;
+        }
         if (few) {
             bind_ahead(step, p, index, p->taps.begin, next, &g);
             add_few(step, lines, line, &g, s);
             continue;
         }
         for (int64_t t = p->taps.begin; t < p->taps.end; t++, g.dw += channels * g.width) {
-            g.n_runs = runs_of(conv, t / conv->s, t % conv->s, lines, s->runs);
+            if (!copied) g.n_runs = runs_of(conv, t / conv->s, t % conv->s, lines, g.dy_step, s->runs);
             bind_ahead(step, p, index, t, next, &g);
             if (g.n_runs > 0 || first) step->kernels->gemm_outer(&g);
         }
