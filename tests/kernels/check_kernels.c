@@ -28,6 +28,8 @@ static const char *const cases[] = {
     "gemm_rows rows=49 channels=32 columns=48 taps=9 table=1 residual=1",
     "gemm_rows rows=49 channels=24 columns=32 taps=4 table=1 scatter=1",
     "gemm_rows rows=31 channels=24 columns=16 bias=1 residual=1 scatter=1 table=1 taps=2",
+    "gemm_rows rows=33 channels=19 columns=24 bias=1 act=2 residual=1 table=1 taps=2", /* a half vector in the end */
+    "gemm_rows rows=36 channels=21 columns=24 act=3", "gemm_rows rows=23 channels=7 columns=24 bias=1 residual=1 scatter=1 table=1 taps=3",
     "gemm_rows rows=29 channels=40 columns=15 bias=1 act=2",
     "gemm_rows rows=12 channels=8 columns=129 from_y=1 act=1",
     "gemm_rows rows=11 channels=8 columns=33 from_y=1 residual=1",

@@ -79,4 +79,17 @@ enum { TILE_MAX_ROWS = 14, TILE_MAX_VECTORS = 4, TILE_FULL_ROWS = 6 };
     TILE(1, 3) TILE(2, 3) TILE(3, 3) TILE(4, 3) TILE(5, 3) TILE(6, 3) TILE(7, 3) TILE(8, 3)                            \
     TILE(1, 4) TILE(2, 4) TILE(3, 4) TILE(4, 4) TILE(5, 4) TILE(6, 4)
 
+/* Half vectors, and the tiles that have a half one in the end (template/gemm_half.inc); others are rare. */
+#define HALF_TILES TILE(11, 2) TILE(12, 2)
+typedef __m256 half_vec;
+static inline half_vec half_set(float value) { return _mm256_set1_ps(value); }
+static inline half_vec half_of(vec value) { return _mm512_castps512_ps256(value); }
+static inline half_vec half_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline void half_store(float *p, half_vec value) { _mm256_storeu_ps(p, value); }
+static inline half_vec half_add(half_vec a, half_vec b) { return _mm256_add_ps(a, b); }
+static inline half_vec half_fma(half_vec a, half_vec b, half_vec c) { return _mm256_fmadd_ps(a, b, c); }
+/* Where b is a NaN, b. */
+static inline half_vec half_max(half_vec a, half_vec b) { return _mm256_max_ps(a, b); }
+static inline half_vec half_min(half_vec a, half_vec b) { return _mm256_min_ps(a, b); }
+
 #endif
