@@ -77,6 +77,7 @@ struct dio_conv {
         int64_t parts, tap_groups, panel_groups, pieces; /* of all */
         int64_t lines, rows;            /* of a unit: output lines, or rows where a batch is one matrix */
         bool narrow;                    /* a panel is no wider than a cache line */
+        bool bias;                      /* its gradient is summed with the weights' */
         int tile;                       /* Winograd: outputs along a side, 2 or 4; a unit is `rows` tiles of the pictures */
         int64_t sums;                   /* floats of a piece's part of the gradient */
         size_t at_shared;               /* where the shares' sums lie in the shared memory */
@@ -172,7 +173,7 @@ const char *dio_conv_path_name(const struct dio_step *step);
  * of a line of the copy; dio_conv_copy_floats: of all of them. */
 int64_t dio_conv_copy_lines(const struct dio_conv *conv, const float *x, int64_t first, int64_t lines, float *copy);
 int64_t dio_conv_copy_floats(const struct dio_conv *conv, int64_t lines);
-/* The bias alone: its pieces, blocks of channels. */
+/* The bias alone, where it is not summed with the weights: its pieces, blocks of channels. */
 int64_t dio_conv_bias_pieces(const struct dio_step *step);
 void dio_conv_bias_backward(const struct dio_step *step, int64_t index);
 /* dy behind the activation: the plan's own where there is none. */

@@ -120,7 +120,7 @@ static void dx_piece(const struct dio_step *step, int64_t index, void *scratch)
 int64_t dio_conv_bias_pieces(const struct dio_step *step)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    return conv->bias && step->dparam[1] ? dio_ceil_div(conv->k, DIO_CHANNEL_BLOCK) : 0;
+    return conv->bias && step->dparam[1] && !conv->dw.bias ? dio_ceil_div(conv->k, DIO_CHANNEL_BLOCK) : 0;
 }
 
 void dio_conv_bias_backward(const struct dio_step *step, int64_t index)

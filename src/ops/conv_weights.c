@@ -30,9 +30,15 @@ enum {
 static int64_t sum_taps(const struct dio_conv *conv, int64_t taps) { return conv->dw.tile ? dio_winograd_positions(conv->dw.tile) : taps; }
 static int64_t tap_floats(const struct dio_conv *conv, int64_t channels, int64_t width) { return channels * width + (conv->dw.tile ? PITCH : 0); }
 
+/* A panel's sums are [tap][channel][width], and [width] of the bias behind them. */
+static int64_t panel_sums_floats(const struct dio_conv *conv, int64_t taps, int64_t channels, int64_t width)
+{
+    return sum_taps(conv, taps) * tap_floats(conv, channels, width) + (conv->dw.bias ? width : 0);
+}
+
 static int64_t sums_of(const struct dio_conv *conv)
 {
-    return conv->dw.panels * sum_taps(conv, conv->dw.taps) * tap_floats(conv, conv->dw.channels, conv->forward.panel_width);
+    return conv->dw.panels * panel_sums_floats(conv, conv->dw.taps, conv->dw.channels, conv->forward.panel_width);
 }
 
 static void plan_pieces(struct dio_conv *conv)
@@ -61,6 +67,7 @@ void dio_conv_weights_plan(struct dio_conv *conv)
         plan_tiles(conv);
         return;
     }
+    conv->dw.bias = conv->bias;
     const int64_t taps = conv->r * conv->s, most = (taps > 1 ? TAPS_SUM_BYTES : SUM_BYTES) / (int64_t)sizeof(float);
     conv->dw.taps = taps;
     conv->dw.panels = conv->panels;
@@ -101,10 +108,13 @@ size_t dio_conv_weights_shared(const struct dio_conv *conv, int64_t images)
     return shares > 1 ? (size_t)(shares * conv->dw.pieces * conv->dw.sums) * sizeof(float) : 0;
 }
 
+/* The bias' bits do not depend on what else is wanted. */
+static bool is_wanted(const struct dio_step *step) { return step->dparam[0] || (dio_conv_of(step)->dw.bias && step->dparam[1]); }
+
 int64_t dio_conv_weights_pieces(const struct dio_step *step)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    return step->dparam[0] ? shares_of(conv, step->n) * conv->dw.pieces : 0;
+    return is_wanted(step) ? shares_of(conv, step->n) * conv->dw.pieces : 0;
 }
 
 /* ---- a piece ---- */
@@ -123,11 +133,12 @@ static struct piece locate(const struct dio_conv *conv, int64_t index)
                           dio_block(conv->block_c, conv->dw.channels, part)};
 }
 
-/* A panel's sums are [tap][channel][width]. */
 static int64_t panel_floats(const struct dio_conv *conv, const struct piece *p, int64_t width)
 {
-    return sum_taps(conv, p->taps.end - p->taps.begin) * tap_floats(conv, p->channels.end - p->channels.begin, width);
+    return panel_sums_floats(conv, p->taps.end - p->taps.begin, p->channels.end - p->channels.begin, width);
 }
+
+static bool has_bias(const struct piece *p) { return p->taps.begin == 0 && p->channels.begin == 0; }
 
 static float *panel_sums(const struct dio_conv *conv, const struct piece *p, float *sums, int64_t panel)
 {
@@ -336,6 +347,20 @@ static void add_unit(const struct dio_step *step, const struct piece *p, struct 
     }
 }
 
+/* The bias' gradient, with the part of the first tap and channels, while dy is near; zeros in the others. */
+static void add_bias(const struct dio_step *step, const struct piece *p, struct dio_range lines, bool first, float *sums)
+{
+    const struct dio_conv *conv = dio_conv_of(step);
+    const int64_t rows = (lines.end - lines.begin) * line_pixels(conv);
+    for (int64_t index = p->panels.begin; index < p->panels.end; index++) {
+        const struct panel panel = panel_of(conv, index);
+        float *bias = panel_sums(conv, p, sums, index) + panel_floats(conv, p, panel.width) - panel.width;
+        const float *dy = piece_dy(step, p, lines.begin) + (index - p->panels.begin) * conv->forward.panel_width;
+        if (first) memset(bias, 0, (size_t)panel.width * sizeof *bias);
+        if (has_bias(p)) step->kernels->column_sums(dy, rows, conv->k, panel.columns, bias);
+    }
+}
+
 /* Units [begin, end) of a piece by Winograd's tiles; the first of them finds no sums. */
 static void add_tiles(const struct dio_step *step, const struct piece *p, struct dio_range units, float *sums, float *scratch)
 {
@@ -400,8 +425,12 @@ static void write_panel(const struct dio_step *step, const struct piece *p, int6
         const struct dio_winograd_gather w = {conv->dw.tile, channels * width, sums, tap_floats(conv, channels, width)};
         step->kernels->winograd_gather(&w);
     }
+    if (conv->dw.bias && step->dparam[1] && has_bias(p)) {
+        dio_put_row(step->dparam[1] + p->block * conv->block_k + panel * conv->forward.panel_width, sums + panel_floats(conv, p, width) - width, columns,
+                    step->add_dparam[1]);
+    }
     struct columns k = {.panel = panel};
-    for (k.first = 0; k.first < columns; k.first += STAGE_COLUMNS) {
+    for (k.first = 0; step->dparam[0] && k.first < columns; k.first += STAGE_COLUMNS) {
         k.count = columns - k.first < STAGE_COLUMNS ? columns - k.first : STAGE_COLUMNS;
         for (k.taps.begin = p->taps.begin; k.taps.begin < p->taps.end; k.taps.begin = k.taps.end) {
             k.taps.end = dio_min_i64(p->taps.end, k.taps.begin + STAGE_FLOATS);
@@ -431,7 +460,9 @@ void dio_conv_weights_backward(const struct dio_step *step, int64_t index, void 
         struct scratch s = {0};
         bind_scratch(conv, memory, &s);
         for (int64_t unit = mine.begin; unit < mine.end; unit++) {
-            add_unit(step, &p, unit_lines(step, unit), unit_lines(step, dio_min_i64(unit + 1, mine.end - 1)), unit == mine.begin, sums, &s);
+            const struct dio_range lines = unit_lines(step, unit), next = unit_lines(step, dio_min_i64(unit + 1, mine.end - 1));
+            if (conv->dw.bias) add_bias(step, &p, lines, unit == mine.begin, sums);
+            if (step->dparam[0]) add_unit(step, &p, lines, next, unit == mine.begin, sums, &s);
         }
     }
     for (int64_t panel = p.panels.begin; shares == 1 && panel < p.panels.end; panel++) {
@@ -443,7 +474,7 @@ void dio_conv_weights_backward(const struct dio_step *step, int64_t index, void 
 int64_t dio_conv_weights_sum_pieces(const struct dio_step *step)
 {
     const struct dio_conv *conv = dio_conv_of(step);
-    return step->dparam[0] && shares_of(conv, step->n) > 1 ? conv->dw.pieces * conv->dw.panels : 0;
+    return is_wanted(step) && shares_of(conv, step->n) > 1 ? conv->dw.pieces * conv->dw.panels : 0;
 }
 
 void dio_conv_weights_sum(const struct dio_step *step, int64_t index, void *scratch)
@@ -455,9 +486,10 @@ void dio_conv_weights_sum(const struct dio_step *step, int64_t index, void *scra
     const int64_t panel = p.panels.begin + index % conv->dw.panels;
     if (panel >= p.panels.end) return;
     float *sums = panel_sums(conv, &p, share_sums(step, 0, piece), panel);
-    const int64_t count = panel_floats(conv, &p, panel_of(conv, panel).width);
+    const int64_t width = panel_of(conv, panel).width, count = panel_floats(conv, &p, width);
+    const int64_t first = step->dparam[0] ? 0 : count - width; /* the bias alone */
     for (int64_t share = 1; share < shares; share++) {
-        step->kernels->add_to(panel_sums(conv, &p, share_sums(step, share, piece), panel), sums, count);
+        step->kernels->add_to(panel_sums(conv, &p, share_sums(step, share, piece), panel) + first, sums + first, count - first);
     }
     write_panel(step, &p, panel, sums);
 }
