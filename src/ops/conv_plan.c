@@ -75,8 +75,8 @@ static struct dio_conv_cut cut_rows(int64_t rows, int64_t row_bytes, int64_t mac
         cut.row_block = dio_ceil_div(dio_min_i64(cut.row_block, rows), 2);
     }
     const int64_t stretches = dio_ceil_div(rows, cut.row_block);
-    const bool odd = stretches > 1 && stretches * dio_ceil_div(panels, cut.panel_group) * blocks % 2 != 0;
-    cut.row_block = dio_ceil_div(rows, stretches + odd);
+    const bool odd = stretches * dio_ceil_div(panels, cut.panel_group) * blocks % 2 != 0;
+    if (stretches > 1) cut.row_block = dio_ceil_div(rows, stretches + odd); /* else a piece may hold rows of several images */
     cut.panels_first = weight_bytes > rows * row_bytes;
     return cut;
 }

@@ -516,6 +516,18 @@ static void test_same_bits_for_batches(void **state)
     same_bits_for_batches("linear", "in=5x7x64 out=33 bias=0");
 }
 
+/* A head's weights are read once for a batch, not once for each of its rows. */
+static void test_batches_share_weights(void **state)
+{
+    (void)state;
+    struct bench one, many;
+    bench_open(&one, dio_op_find("linear"), "in=1x512 out=1000", DIO_ISA_avx512, false, 1);
+    bench_open(&many, dio_op_find("linear"), "in=16x512 out=1000", DIO_ISA_avx512, false, 1);
+    assert_int_equal(many.step.forward[0].pieces(&many.step), one.step.forward[0].pieces(&one.step));
+    bench_close(&one);
+    bench_close(&many);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -542,7 +554,7 @@ int main(void)
         cmocka_unit_test(test_conv_formula), cmocka_unit_test(test_conv_errors),          cmocka_unit_test(test_linear_formula),
         cmocka_unit_test(test_linear_blas),
         cmocka_unit_test(test_same_bits_for_threads), cmocka_unit_test(test_same_bits_for_batches),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_batches_share_weights), cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
