@@ -4,8 +4,8 @@
     scripts/compare_peers.py [--program build/diopter] [--rows NAME,...] [--threads 2,1] [--rounds 3] [--json FILE]
 
 Needs torch, torchvision, timm, onnx, onnxruntime and safetensors.  A row is a model, a batch size and a precision.  The
-programs are measured in turn, round after round, each in a process of its own that idles while another is measured; a
-figure is the median over the rounds of pictures a second.  Peers in their best setting:
+programs are measured in turn, round after round, each time in a fresh process; a figure is the median over the rounds of
+pictures a second.  Peers in their best setting:
 
   torch      eager, channels_last, inference mode (bf16 rows: autocast)
   torch mkl  the same with MKL told by a preloaded two-line library that the CPU is Intel's (AMD only; needs a C compiler)
@@ -193,18 +193,24 @@ def worker(job):
 # ---- the comparison ----
 
 class Peer:
+    """Started anew for each measurement, as ours is: a system that reclaims the memory of idle processes gives it back in small
+    pages, and what has waited for its turn runs slower from then on."""
+
     def __init__(self, job, shim):
-        self.name, self.times = job["peer"], []
-        env = dict(os.environ)
+        self.name, self.times, self.alive = job["peer"], [], True
+        self.job, self.env = job, dict(os.environ)
         if job["peer"] == "torch mkl":
-            env["LD_PRELOAD"] = shim
-        self.process = subprocess.Popen([sys.executable, __file__, "--worker", json.dumps(job)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
-        self.alive = self.answer() == "ready"
-        if not self.alive:
-            self.process.kill()
-            reason = self.process.stderr.read().strip().splitlines()
-            print(f"{job['model']} {job['precision']}: no {self.name}: {reason[-1] if reason else 'no reason given'}", file=sys.stderr)
+            self.env["LD_PRELOAD"] = shim
+
+    def start(self):
+        self.process = subprocess.Popen([sys.executable, __file__, "--worker", json.dumps(self.job)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.env)
+        if self.answer() == "ready":
+            return
+        self.alive = False
+        self.process.kill()
+        reason = self.process.stderr.read().strip().splitlines()
+        print(f"{self.job['model']} {self.job['precision']}: no {self.name}: {reason[-1] if reason else 'no reason given'}", file=sys.stderr)
 
     def answer(self):
         while True:
@@ -216,6 +222,8 @@ class Peer:
                 return line
 
     def measure(self):
+        if self.alive:
+            self.start()
         if not self.alive:
             return
         self.process.stdin.write("\n")
@@ -223,10 +231,10 @@ class Peer:
         answer = self.answer()
         if answer:
             self.times.append(float(answer))
+        self.process.communicate()
 
     def close(self):
-        if self.alive:
-            self.process.communicate()
+        pass
 
 
 class Ours:
