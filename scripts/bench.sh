@@ -7,7 +7,7 @@
 # these words in their name ("resnet18", "train", "head", "memory").  --minutes: stops after so long; figures already measured are
 # kept in build/performance.jsonl, and the next run goes on from there: remove a line to measure its row again, and the file
 # after a change of the program.  With either option the page is written to build/performance.md, as it may not be whole.
-# Takes about 40 minutes on two cores; leave the machine alone meanwhile.  DIOPTER_SHARED: models and pictures (../shared).
+# Takes about 75 minutes on two cores; leave the machine alone meanwhile.  DIOPTER_SHARED: models and pictures (../shared).
 set -eu
 cd "$(dirname "$0")/.."
 python=python3 rows= minutes=
