@@ -219,6 +219,10 @@ static dio_status calibrate(struct watch *w, const struct dio_model *model, cons
     double loss = 0;
     if (dio_calibration_is_file(options->path)) {
         DIO_PASS(dio_calibration_read(w->ctx, model, options->path, w->ranges, w->lost, &loss));
+        if (loss > options->most_loss) {
+            dio_say(w->ctx, DIO_LEVEL_WARNING, NULL, &(struct dio_place){.file = options->path, .hint = "calibrate again with pictures"},
+                    "int8: saved with a change of %.1f %%, above --int8-loss %g; what stays wide was settled then", 100 * loss, options->most_loss);
+        }
     } else {
         DIO_PASS(open_watch(w->ctx, model, DIO_CALIBRATE_JUDGED, w));
         DIO_PASS(see_path(w, model, options->path));
@@ -227,6 +231,7 @@ static dio_status calibrate(struct watch *w, const struct dio_model *model, cons
                     "int8: %lld picture%s; other pictures may have numbers that these ranges cut off (a few dozen do)",
                     (long long)w->pictures, w->pictures == 1 ? " is few" : "s are few");
         }
+        DIO_PASS(dio_calibration_check(w->ctx, model, options->path, &w->sample));
         dio_plan_free(w->plan); /* its memory is wanted for those to come */
         w->plan = NULL;
         DIO_PASS(dio_calibration_widen(w->ctx, model, &w->sample, options->most_loss, w->ranges, w->lost, &loss));

@@ -38,6 +38,9 @@ struct dio_calibration_sample {
     int64_t count;
 };
 
+/* Refuses scores in f32 that are not finite: against them every loss would be none. */
+dio_status dio_calibration_check(struct dio_ctx *ctx, const struct dio_model *model, const char *path, const struct dio_calibration_sample *sample);
+
 /* What an int8 plan of these ranges does to the scores of the sample: the root mean square of the change over the scores'
  * standard deviation. */
 dio_status dio_calibration_loss(struct dio_ctx *ctx, const struct dio_model *model, const struct dio_calibration_sample *sample,

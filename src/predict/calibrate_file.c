@@ -32,11 +32,17 @@ static uint64_t mark_bytes(uint64_t mark, const void *bytes, size_t size)
     return chain[0];
 }
 
-/* Of all weights before the last product, whose input is the last value that may be bytes: another head changes nothing. */
-static uint64_t mark_of(const struct dio_graph *graph)
+/* Of the preprocessing, and of all weights before the last product, whose input is the last value that may be bytes: another head changes nothing. */
+static uint64_t mark_of(struct dio_ctx *ctx, const struct dio_model *model)
 {
+    const struct dio_graph *graph = model->graph;
     int last = 0;
     uint64_t mark = 0;
+    struct dio_str recipe;
+    dio_str_init(&recipe, ctx);
+    dio_image_recipe_write(&recipe, &model->recipe);
+    if (!recipe.failed) mark = mark_bytes(mark, recipe.data, recipe.length);
+    dio_str_free(&recipe);
     for (int i = 0; i < graph->n_nodes; i++) {
         if (graph->nodes[i].macs) last = i;
     }
@@ -59,7 +65,7 @@ dio_status dio_calibration_write(struct dio_ctx *ctx, const struct dio_model *mo
     struct dio_str text;
     struct dio_json_writer w;
     char mark[MARK_DIGITS + 1];
-    snprintf(mark, sizeof mark, "%016" PRIx64, mark_of(model->graph));
+    snprintf(mark, sizeof mark, "%016" PRIx64, mark_of(ctx, model));
     dio_str_init(&text, ctx);
     dio_json_begin(&w, &text, 2);
     dio_json_map(&w, NULL);
@@ -122,8 +128,9 @@ static dio_status read_value(struct dio_tree *tree, const struct dio_tree_node *
     return DIO_OK;
 }
 
-static dio_status read_all(struct dio_tree *tree, const struct dio_graph *graph, struct dio_value_range *ranges, double *lost, double *loss)
+static dio_status read_all(struct dio_ctx *ctx, struct dio_tree *tree, const struct dio_model *model, struct dio_value_range *ranges, double *lost, double *loss)
 {
+    const struct dio_graph *graph = model->graph;
     static const char *const kinds[] = {"int8"};
     static const char *const keys[] = {"calibration", "pictures", "weights", "loss", "values"};
     const struct dio_tree_node *values;
@@ -139,9 +146,9 @@ static dio_status read_all(struct dio_tree *tree, const struct dio_graph *graph,
     DIO_PASS(dio_tree_number(tree, tree->root, "loss", 0, DBL_MAX, loss, &found));
     DIO_PASS(dio_tree_list(tree, tree->root, "values", &values, NULL));
     for (size_t i = 0; i < values->count; i++) DIO_PASS(read_value(tree, &values->items[i], graph, ranges, lost));
-    snprintf(wanted, sizeof wanted, "%016" PRIx64, mark_of(graph));
+    snprintf(wanted, sizeof wanted, "%016" PRIx64, mark_of(ctx, model));
     if (strcmp(mark, wanted) != 0) {
-        return dio_tree_fail(tree, NULL, "made from other weights than this model's; calibrate again with pictures (--calibrate PICTURES --save-calibration FILE)");
+        return dio_tree_fail(tree, NULL, "made from other weights or preprocessing than this model's; calibrate again with pictures (--calibrate PICTURES --save-calibration FILE)");
     }
     return DIO_OK;
 }
@@ -154,7 +161,7 @@ dio_status dio_calibration_read(struct dio_ctx *ctx, const struct dio_model *mod
     for (int v = 0; v < values; v++) ranges[v] = dio_range_none();
     memset(lost, 0, (size_t)values * sizeof *lost);
     DIO_PASS(dio_json_read(ctx, path, MOST_BYTES, "J1", &tree));
-    const dio_status status = read_all(&tree, model->graph, ranges, lost, loss);
+    const dio_status status = read_all(ctx, &tree, model, ranges, lost, loss);
     dio_tree_free(&tree);
     return status;
 }

@@ -15,6 +15,15 @@ static int64_t scores_of(const struct dio_model *model)
     return elements;
 }
 
+dio_status dio_calibration_check(struct dio_ctx *ctx, const struct dio_model *model, const char *path, const struct dio_calibration_sample *sample)
+{
+    for (int64_t i = 0; i < sample->count * scores_of(model); i++) {
+        if (isfinite(sample->logits[i])) continue;
+        return dio_fail(ctx, DIO_ERR_INPUT, "S18", &(struct dio_place){.file = path}, "the scores of these pictures are not finite in f32, so bytes cannot be held against them");
+    }
+    return DIO_OK;
+}
+
 /* exact: of each stride-th picture. */
 static double relative_change(const float *scores, const float *exact, int64_t pictures, int64_t each, int64_t stride)
 {
