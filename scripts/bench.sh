@@ -33,6 +33,7 @@ case $minutes in *[!0-9]*) usage ;; esac
 lines=build/performance.jsonl
 test -x build/diopter || { echo "bench.sh: build first: scripts/quickstart.sh, or cmake -B build && cmake --build build" >&2; exit 1; }
 touch "$lines"
+before=$(wc -l < "$lines")
 began=$(date +%s)
 
 # A script of this folder, for as long as is left.  Rows are written as they are measured.
@@ -60,5 +61,9 @@ measure compare_limits.py --shared "$shared"
 measure compare_kernels.py
 measure compare_peers.py
 measure compare_jobs.py --shared "$shared" --tutorial-epochs 5
+if [ -n "$rows$minutes" ] && [ "$before" = "$(wc -l < "$lines")" ]; then
+    echo "bench.sh: nothing was measured: no row has such a name, all of them stand in $lines already, or the time was too short" >&2
+    exit 1
+fi
 "$python" scripts/bench_report.py --program build/diopter --lines "$lines" --out "$page"
 echo "$page.md and $page.svg are written"

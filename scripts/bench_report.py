@@ -156,8 +156,12 @@ def read(path):
     rows = []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except json.JSONDecodeError:
+            row = None
+        if isinstance(row, dict) and "row" in row:
+            rows.append(row)
+        else:
             print(f"{path}: a line that is no row is left out", file=sys.stderr)
     return rows
 
@@ -168,6 +172,8 @@ def main():
     parser.add_argument("--lines", default="build/performance.jsonl", type=pathlib.Path)
     parser.add_argument("--out", default="docs/performance", type=pathlib.Path)
     options = parser.parse_args()
+    if not options.out.parent.is_dir():
+        sys.exit(f"bench_report.py: {options.out.parent}: no such folder")
     rows = read(options.lines)
     if not rows:
         sys.exit(f"{options.lines}: no rows; nothing is written")
@@ -181,6 +187,9 @@ def main():
             "with all graph optimisations (int8: static quantisation, the faster of signed and unsigned activations). In bf16 rows ONNX Runtime computes in f32. Winograd needs fewer",
             "multiply-adds than are counted here, so a share of the peak may be above 100 %.", "",
             f"Machine: {about.get('model', 'unknown CPU') + ', ' + ', '.join(about.get('features', []))}, {versions()}, {time.strftime('%Y-%m-%d')}.", "", "![Throughput over the peers'](performance.svg)", ""]
+    notes = options.out.with_suffix(".notes.md")  # what there is to say about this measurement, by hand
+    if notes.exists():
+        text += [notes.read_text().strip(), ""]
     for threads in sorted({row["threads"] for row in peers}, reverse=True):
         text += [f"## {threads} thread{'s' if threads > 1 else ''}", ""] + peers_table(peers, threads) + [""]
     for threads in sorted({row["threads"] for row in layers}, reverse=True):

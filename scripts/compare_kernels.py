@@ -112,7 +112,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default="build/diopter", type=lambda p: str(pathlib.Path(p).resolve()))
     parser.add_argument("--rows", default="", help='only rows with one of these in their name; "kernels" is in all')
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=comparing.count, default=3)
     parser.add_argument("--json", help="one line a row is added to this file")
     parser.add_argument("--skip-measured", action="store_true", help="leave out rows that the file of --json has")
     options = parser.parse_args()

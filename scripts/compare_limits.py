@@ -144,7 +144,7 @@ def main():
     parser.add_argument("--program", default="build/diopter", type=lambda p: pathlib.Path(p).resolve())
     parser.add_argument("--shared", default=os.environ.get("DIOPTER_SHARED", "../shared"), type=lambda p: pathlib.Path(p).resolve())
     parser.add_argument("--rows", default="", help="only limits with one of these words in their name: " + ", ".join(LIMITS))
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=comparing.count, default=3)
     parser.add_argument("--growth", type=int, default=100000, help="small pictures of the growth rows")
     parser.add_argument("--json", help="one line a row is added to this file")
     parser.add_argument("--skip-measured", action="store_true", help="leave out limits of which the file of --json has rows")

@@ -357,8 +357,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default="build/diopter", type=lambda p: str(pathlib.Path(p).resolve()))
     parser.add_argument("--rows", default="", help="only rows whose name has one of these in it")
-    parser.add_argument("--threads", default="2,1")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=comparing.counts, default="2,1")
+    parser.add_argument("--rounds", type=comparing.count, default=3)
     parser.add_argument("--json", help="one line a row is added to this file")
     parser.add_argument("--skip-measured", action="store_true", help="leave out rows that the file of --json has")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -373,7 +373,7 @@ def main():
         for row in rows():
             if wanted and not any(word in row[0] for word in wanted):
                 continue
-            for threads in map(int, options.threads.split(",")):
+            for threads in options.threads:
                 if (row[0], threads) in known:
                     continue
                 out = compare(options, row, threads, folder, shim)

@@ -38,6 +38,18 @@ def hook(kind, error, trace):
 sys.excepthook = hook
 
 
+def count(text):
+    """For argparse: a whole number from 1 on."""
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def counts(text):
+    return [count(word) for word in text.split(",")]
+
+
 def unpack(path, folder):
     with tarfile.open(path) as tar:
         if hasattr(tarfile, "data_filter"):
