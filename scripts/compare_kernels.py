@@ -119,10 +119,7 @@ def main():
     known = comparing.earlier_rows(options, lambda line: line.get("row"))
     for measure in (shares, weight_gradients):
         for row in measure(options, known):
-            print(shown(row), flush=True)
-            if options.json:
-                with open(options.json, "a") as file:
-                    file.write(json.dumps(row) + "\n")
+            comparing.keep(options, row, shown(row))
 
 
 if __name__ == "__main__":

@@ -233,10 +233,6 @@ class Peer:
             self.times.append(float(answer))
         self.process.communicate()
 
-    def close(self):
-        pass
-
-
 class Ours:
     def __init__(self, program, job, name="diopter", options=()):
         self.name, self.times, self.shares, self.alive = name, [], [], True
@@ -262,10 +258,6 @@ class Ours:
         flops = 2 * sum(layer["macs"] for layer in out["layers"]) * out["batch"]
         self.shares.append(flops / out["seconds"] / out.get(self.peak, out["fma_all_threads"]))
 
-    def close(self):
-        pass
-
-
 class OursLinear:
     """A single layer, by our kernels or through OpenBLAS."""
 
@@ -283,10 +275,6 @@ class OursLinear:
         except (OSError, subprocess.CalledProcessError) as error:
             self.alive = False
             print(f"{' '.join(map(str, self.command))}: {getattr(error, 'stderr', None) or error}", file=sys.stderr)
-
-    def close(self):
-        pass
-
 
 def shim_library(folder):
     if not any("AuthenticAMD" in line for line in open("/proc/cpuinfo")):
@@ -333,7 +321,6 @@ def compare(options, row, threads, folder, shim):
             one.measure()
     out = {"row": label, "threads": threads}
     for one in everyone:
-        one.close()
         out[one.name] = work / statistics.median(one.times) if one.times else None
     if precision == "int8":
         out["ort"] = max(filter(None, (out["ort u8s8"], out["ort s8s8"])), default=None)
@@ -377,10 +364,7 @@ def main():
                 if (row[0], threads) in known:
                     continue
                 out = compare(options, row, threads, folder, shim)
-                print(shown(out), flush=True)
-                if options.json:
-                    with open(options.json, "a") as file:
-                        file.write(json.dumps(out) + "\n")
+                comparing.keep(options, out, shown(out))
 
 
 if __name__ == "__main__":

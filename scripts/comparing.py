@@ -66,3 +66,11 @@ def earlier_rows(options, key):
     with open(options.json, "a+") as file:
         file.seek(0)
         return {key(line) for line in map(json.loads, file)} - {None} if options.skip_measured else set()
+
+
+def keep(options, row, text):
+    """Shows a row, and adds it to the file of --json."""
+    print(text, flush=True)
+    if options.json:
+        with open(options.json, "a") as file:
+            file.write(json.dumps(row) + "\n")

@@ -217,8 +217,9 @@ bool dio_calibration_is_file(const char *path)
 static dio_status calibrate(struct watch *w, const struct dio_model *model, const struct dio_calibrate_options *options)
 {
     double loss = 0;
+    int64_t pictures; /* that the ranges come from, now or when they were saved */
     if (dio_calibration_is_file(options->path)) {
-        DIO_PASS(dio_calibration_read(w->ctx, model, options->path, w->ranges, w->lost, &loss));
+        DIO_PASS(dio_calibration_read(w->ctx, model, options->path, w->ranges, w->lost, &loss, &pictures));
         if (loss > options->most_loss) {
             dio_say(w->ctx, DIO_LEVEL_WARNING, NULL, &(struct dio_place){.file = options->path, .hint = "calibrate again with pictures"},
                     "int8: saved with a change of %.1f %%, above --int8-loss %g; what stays wide was settled then", 100 * loss, options->most_loss);
@@ -235,9 +236,10 @@ static dio_status calibrate(struct watch *w, const struct dio_model *model, cons
         dio_plan_free(w->plan); /* its memory is wanted for those to come */
         w->plan = NULL;
         DIO_PASS(dio_calibration_widen(w->ctx, model, &w->sample, options->most_loss, w->ranges, w->lost, &loss));
+        pictures = w->pictures;
     }
     tell(w->ctx, model, options->path, w->pictures, w->lost, loss);
-    return options->save ? dio_calibration_write(w->ctx, model, options->save, w->pictures, w->ranges, w->lost, loss) : DIO_OK;
+    return options->save ? dio_calibration_write(w->ctx, model, options->save, pictures, w->ranges, w->lost, loss) : DIO_OK;
 }
 
 dio_status dio_calibrate(struct dio_ctx *ctx, const struct dio_model *model, const struct dio_calibrate_options *options,

@@ -53,6 +53,6 @@ dio_status dio_calibration_widen(struct dio_ctx *ctx, const struct dio_model *mo
 dio_status dio_calibration_write(struct dio_ctx *ctx, const struct dio_model *model, const char *path, int64_t pictures,
                                  const struct dio_value_range *ranges, const double *lost, double loss);
 dio_status dio_calibration_read(struct dio_ctx *ctx, const struct dio_model *model, const char *path, struct dio_value_range *ranges,
-                                double *lost, double *loss);
+                                double *lost, double *loss, int64_t *pictures);
 
 #endif

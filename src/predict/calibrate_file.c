@@ -128,7 +128,8 @@ static dio_status read_value(struct dio_tree *tree, const struct dio_tree_node *
     return DIO_OK;
 }
 
-static dio_status read_all(struct dio_ctx *ctx, struct dio_tree *tree, const struct dio_model *model, struct dio_value_range *ranges, double *lost, double *loss)
+static dio_status read_all(struct dio_ctx *ctx, struct dio_tree *tree, const struct dio_model *model, struct dio_value_range *ranges, double *lost,
+                           double *loss, int64_t *pictures)
 {
     const struct dio_graph *graph = model->graph;
     static const char *const kinds[] = {"int8"};
@@ -136,12 +137,13 @@ static dio_status read_all(struct dio_ctx *ctx, struct dio_tree *tree, const str
     const struct dio_tree_node *values;
     const char *mark;
     char wanted[MARK_DIGITS + 1];
-    double pictures;
+    double count;
     size_t kind;
     bool found;
     DIO_PASS(dio_tree_choice(tree, tree->root, "calibration", kinds, 1, &kind, NULL));
     DIO_PASS(dio_tree_only_keys(tree, tree->root, "", keys, sizeof keys / sizeof *keys));
-    DIO_PASS(dio_tree_number(tree, tree->root, "pictures", 0, DIO_CALIBRATE_PICTURES, &pictures, &found));
+    DIO_PASS(dio_tree_number(tree, tree->root, "pictures", 0, DIO_CALIBRATE_PICTURES, &count, &found));
+    *pictures = found ? (int64_t)count : 0;
     DIO_PASS(dio_tree_text(tree, tree->root, "weights", &mark, NULL));
     DIO_PASS(dio_tree_number(tree, tree->root, "loss", 0, DBL_MAX, loss, &found));
     DIO_PASS(dio_tree_list(tree, tree->root, "values", &values, NULL));
@@ -154,14 +156,14 @@ static dio_status read_all(struct dio_ctx *ctx, struct dio_tree *tree, const str
 }
 
 dio_status dio_calibration_read(struct dio_ctx *ctx, const struct dio_model *model, const char *path, struct dio_value_range *ranges,
-                                double *lost, double *loss)
+                                double *lost, double *loss, int64_t *pictures)
 {
     struct dio_tree tree;
     const int values = model->graph->n_values;
     for (int v = 0; v < values; v++) ranges[v] = dio_range_none();
     memset(lost, 0, (size_t)values * sizeof *lost);
     DIO_PASS(dio_json_read(ctx, path, MOST_BYTES, "J1", &tree));
-    const dio_status status = read_all(ctx, &tree, model, ranges, lost, loss);
+    const dio_status status = read_all(ctx, &tree, model, ranges, lost, loss, pictures);
     dio_tree_free(&tree);
     return status;
 }

@@ -104,6 +104,8 @@ with Workplace() as work:
     saved = json.loads((work / "c.json").read_text())
     check.that(0 < saved["loss"] < 1 and saved["pictures"] == 5 and all("low" in value for value in saved["values"]), "what is saved", saved)
     again = check.exits(0, *int8, "--calibrate", "c.json", cwd=work, says="as saved")
+    check.exits(0, *int8, "--calibrate", "c.json", "--save-calibration", "copy.json", cwd=work)
+    check.that(json.loads((work / "copy.json").read_text()) == saved, "a calibration saved again is the same")
     check.exits(0, *int8, "--calibrate", "c.json", "--int8-loss", "0", cwd=work, says="above --int8-loss 0")
     check.exits(3, *int8, "--calibrate", "c.json", "--std", "0.01,0.01,0.01", cwd=work, says="other weights or preprocessing", lines=1)
     check.that(again.stdout == done.stdout, "the same scores from the saved ranges")
