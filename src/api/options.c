@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/private.h"
+#include "base/file.h"
 
 enum {
     INFO = DIOPTER_FOR_INFO,
@@ -45,7 +46,7 @@ static const struct extra extras[] = {
      "of what is written (default: by the output's name; on standard output CSV)", PREDICT},
     {"resume", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output",
      "go on with an interrupted output, or give a finished one the rows it lacks; same model, settings and paths", PREDICT},
-    {"overwrite", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output", "replace an existing output", PREDICT | EXPORT},
+    {"overwrite", DIO_OPTION_T_FLAG, NULL, "false", NULL, 0, 0, "Output", "replace an existing output", EVALUATE | PREDICT | EXPORT},
     {"bad", DIO_OPTION_T_CHOICE, "WHAT", "skip", "skip|stop", 0, 0, "Pictures",
      "what to do at a picture that cannot be read", PREDICT},
     {"max_bad", DIO_OPTION_T_NUMBER, "SHARE", "1", NULL, 0, 1, "Pictures",
@@ -349,6 +350,9 @@ dio_status api_precision_of(struct dio_ctx *ctx, const diopter_options *options,
                                                 .most_loss = api_extra_number(options, "int8_loss", use)};
     if (calibrate->save && !dio_calibration_is_file(calibrate->save)) {
         return dio_fail(ctx, DIO_ERR_USAGE, "A4", NULL, "--save-calibration: the name has to end in .json");
+    }
+    if (calibrate->save && dio_path_is_file(calibrate->save) && !api_extra_flag(options, "overwrite", use)) {
+        return dio_fail(ctx, DIO_ERR_USAGE, "A6", &(struct dio_place){.file = calibrate->save}, "exists; --overwrite replaces it");
     }
     if (*precision != DIO_PRECISION_INT8 && (calibrate->path || calibrate->save)) {
         return dio_fail(ctx, DIO_ERR_USAGE, "A3", NULL, "%s needs --precision int8", calibrate->path ? "--calibrate" : "--save-calibration");

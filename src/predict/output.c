@@ -37,6 +37,9 @@ dio_status dio_output_check(struct dio_ctx *ctx, const struct dio_predict_option
     if (exists && !options->overwrite && !options->resume) {
         return dio_fail(ctx, DIO_ERR_USAGE, "A6", &place, "exists; --overwrite replaces it");
     }
+    if (options->calibrate.save && strcmp(options->calibrate.save, options->output) == 0) {
+        return dio_fail(ctx, DIO_ERR_USAGE, "A7", &place, "the predictions and --save-calibration go to one file");
+    }
     char *parent = dio_path_parent(ctx, options->output);
     if (!parent) return DIO_ERR_ENV;
     dio_status status = DIO_OK;
