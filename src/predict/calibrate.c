@@ -127,6 +127,16 @@ static int64_t move_up(float *pixels, size_t floats, const struct dio_batch_resu
     return (int64_t)good;
 }
 
+/* A picture that is left out is named, as where it is predicted for. */
+static void say_unread(struct dio_ctx *ctx, const struct dio_batch_result *result)
+{
+    if (!result->why) return;
+    struct dio_message message = *result->why;
+    message.level = DIO_LEVEL_WARNING;
+    message.status = DIO_OK;
+    dio_emit_message(ctx, &message);
+}
+
 static dio_status see_files(struct watch *w, const struct dio_model *model, const struct dio_ref *refs, size_t count)
 {
     dio_status status;
@@ -145,6 +155,7 @@ static dio_status see_files(struct watch *w, const struct dio_model *model, cons
         const size_t n = wanted - first < BATCH ? wanted - first : BATCH;
         for (size_t i = 0; i < n; i++) chosen[i] = refs[(first + i) * count / wanted];
         DIO_TRY(dio_batcher_run(batcher, ctx, chosen, n, NULL, pixels, results));
+        for (size_t i = 0; i < n; i++) say_unread(ctx, &results[i]);
         const int64_t good = move_up(pixels, floats, results, n);
         see(w, pixels, good);
         keep_some(w, pixels, good, (int64_t)wanted);
